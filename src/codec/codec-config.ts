@@ -51,5 +51,8 @@ export function makeCodecConfig(
 }
 
 export function isSameConfig(a: CodecConfig, b: CodecConfig): boolean {
-  return a === b || (a.codec === b.codec && a.flvHeader === b.flvHeader && Buffer.compare(a.record, b.record) === 0);
+  return (
+    a === b ||
+    (a.codec === b.codec && a.flvHeader === b.flvHeader && Buffer.compare(a.record, b.record) === 0)
+  );
 }

@@ -1,0 +1,40 @@
+/**
+ * Where things lie: beside the executable when packaged, in the repository otherwise; never the current folder.
+ * A packaged executable repeats its own path in argv, a child of it once more.
+ */
+import { existsSync } from 'node:fs';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+
+declare const __filename: string | undefined;
+
+/** True inside a single executable: there the script has no file of its own. */
+export function isPackaged(): boolean {
+  return typeof SLUICE_PACKAGED !== 'undefined' && (typeof require === 'undefined' || require.main === undefined || __filename === process.execPath);
+}
+
+declare const SLUICE_PACKAGED: boolean | undefined;
+
+/** Folder that conf/, html/, vod/, rec/ and log/ are beside. */
+export function homeFolder(): string {
+  if (isPackaged()) return dirname(process.execPath);
+  return resolve(dirname(process.argv[1] ?? '.'), '..');
+}
+
+/** Configuration folder: as given, else conf beside the executable. */
+export function configFolder(given: string): string {
+  if (given !== '') return isAbsolute(given) ? given : resolve(process.cwd(), given);
+  return join(homeFolder(), 'conf');
+}
+
+export function argumentsOfUser(): string[] {
+  const args = process.argv.slice(1);
+  if (!isPackaged()) return args.slice(1);
+  while (args[0] === process.execPath) args.shift();
+  return args;
+}
+
+/** A folder beside the executable, or '' when it is not there (then what is embedded is used). */
+export function besideHome(name: string): string {
+  const path = isAbsolute(name) ? name : join(homeFolder(), name);
+  return existsSync(path) ? path : '';
+}

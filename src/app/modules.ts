@@ -1,0 +1,19 @@
+/** THE list: one line per protocol and service, in the order in which they start (and are asked for a route). */
+import { hlsModule } from '../protocol/hls/index.ts';
+import { httpFlvModule } from '../protocol/http-flv/index.ts';
+import { rtmpModule } from '../protocol/rtmp/index.ts';
+import type { ServerModule } from '../runtime/module.ts';
+import { apiModule } from '../service/api/index.ts';
+import { consoleModule } from '../service/console/index.ts';
+import { demoModule } from '../service/demo/index.ts';
+import { relayModule } from '../service/relay/index.ts';
+
+export const MODULES: readonly ServerModule[] = [
+  rtmpModule,
+  httpFlvModule,
+  hlsModule,
+  demoModule,
+  relayModule,
+  apiModule,
+  consoleModule,
+];

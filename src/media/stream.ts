@@ -1,0 +1,231 @@
+/**
+ * One live thing: its tracks, the frames since the last random access point (the GOP cache) and the feeds that
+ * are in use. States: idle (known, nobody publishes) -> live -> lingering (publisher lost, players wait) -> closed.
+ */
+import { type CodecConfig, isSameConfig } from '../codec/codec-config.ts';
+import { Ring } from '../util/ring.ts';
+import { SlabWriter } from '../util/slab.ts';
+import { Feed, type FeedFormat, type FeedLimits, type FeedSource } from './feed.ts';
+import { FRAME_DISCONTINUITY, FRAME_KEY, Frame } from './frame.ts';
+import type { Pump } from './pump.ts';
+import type { StreamKey } from './stream-key.ts';
+import { StreamStatistics } from './stream-statistics.ts';
+import type { Timeline } from './timeline.ts';
+import type { Track } from './track.ts';
+
+export type StreamState = 'idle' | 'live' | 'lingering' | 'closed';
+
+export interface GopLimits {
+  /** Off: a joiner waits for the next key frame. */
+  readonly cache: boolean;
+  readonly frames: number;
+  readonly bytes: number;
+  readonly us: number;
+}
+
+/** Gets every frame and track change synchronously, for what is not a feed: segmenters, recorders. */
+export interface FrameConsumer {
+  onTracks(tracks: readonly Track[]): void;
+  onFrame(frame: Frame): void;
+  /** The publisher is gone; it may come back within the grace time. */
+  onPause(): void;
+  onEnd(reason: string): void;
+}
+
+const AUDIO_POINT_US = 1_000_000;
+/** How long a stream whose metadata promise video is not treated as audio-only. */
+const VIDEO_PROMISE_US = 2_000_000;
+
+export class Stream implements FeedSource {
+  readonly key: StreamKey;
+  readonly limits: GopLimits;
+  readonly timeline: Timeline;
+  readonly statistics = new StreamStatistics();
+  readonly feeds = new Map<string, Feed>();
+  state: StreamState = 'idle';
+  tracks: readonly Track[] = [];
+  metadata: unknown = null;
+  /** Wall clock milliseconds at which the present publisher began; 0 = none. */
+  liveSinceMs = 0;
+  private readonly pump: Pump;
+  private readonly frames = new Ring<Frame>(64);
+  private framesBytes = 0;
+  private slab = new SlabWriter();
+  private consumers: readonly FrameConsumer[] = [];
+  private hasVideo = false;
+  private videoPromised = false;
+  private firstFrameUs = 0;
+  private lastAudioPointUs = Number.NEGATIVE_INFINITY;
+
+  constructor(key: StreamKey, limits: GopLimits, timeline: Timeline, pump: Pump) {
+    this.key = key;
+    this.limits = limits;
+    this.timeline = timeline;
+    this.pump = pump;
+  }
+
+  get label(): string {
+    return this.key.text;
+  }
+
+  /** A new track, or a new config of a known one (same id). */
+  setTrack(track: Track, nowUs: number): void {
+    const index = this.tracks.findIndex((known) => known.id === track.id);
+    if (index >= 0 && isSameConfig(this.tracks[index]!.config, track.config)) return;
+    this.tracks = index < 0 ? [...this.tracks, track] : this.tracks.map((known) => (known.id === track.id ? track : known));
+    if (track.kind === 'video') {
+      // Whatever was cached cannot be decoded together with what comes now.
+      if (!this.hasVideo || index >= 0) this.forgetGop();
+      this.hasVideo = true;
+    }
+    this.statistics.onTrack(track);
+    this.announceTracks(nowUs);
+  }
+
+  /** A publisher took over: tracks that it does not have are gone. */
+  resetTracks(): void {
+    this.tracks = [];
+    this.metadata = null;
+    this.hasVideo = false;
+    this.videoPromised = false;
+    this.firstFrameUs = 0;
+    this.lastAudioPointUs = Number.NEGATIVE_INFINITY;
+    this.forgetGop();
+  }
+
+  setMetadata(metadata: unknown, promisesVideo: boolean, nowUs: number): void {
+    this.metadata = metadata;
+    this.videoPromised = promisesVideo;
+    if (this.tracks.length > 0) this.announceTracks(nowUs);
+  }
+
+  private announceTracks(nowUs: number): void {
+    for (const feed of this.feeds.values()) {
+      feed.tracksChanged(this.timeline.lastUs, nowUs);
+      this.pump.notify(feed);
+    }
+    for (const consumer of this.consumers) consumer.onTracks(this.tracks);
+  }
+
+  /** Hot path. Copies the payload into the stream's slab. */
+  write(
+    trackId: number,
+    flags: number,
+    dts: number,
+    pts: number,
+    duration: number,
+    payload: Uint8Array,
+    config: CodecConfig,
+    arrivalUs: number,
+  ): void {
+    const kept = this.slab.copy(payload, arrivalUs);
+    const frame = new Frame(trackId, flags, dts, pts, duration, kept, config, arrivalUs, Number.NaN);
+    const point = this.isAccessPoint(frame);
+    this.cache(frame, point);
+    this.statistics.onFrame(frame);
+    for (const feed of this.feeds.values()) {
+      feed.append(frame, point);
+      this.pump.notify(feed);
+    }
+    const { consumers } = this;
+    for (let i = 0; i < consumers.length; i++) consumers[i]!.onFrame(frame);
+  }
+
+  private isAccessPoint(frame: Frame): boolean {
+    if (this.firstFrameUs === 0) this.firstFrameUs = frame.arrival;
+    if (this.hasVideo) return (frame.flags & FRAME_KEY) !== 0 && this.statistics.isVideo(frame.trackId);
+    if (this.videoPromised && frame.arrival - this.firstFrameUs < VIDEO_PROMISE_US) return false;
+    const apart = frame.dts - this.lastAudioPointUs >= AUDIO_POINT_US || (frame.flags & FRAME_DISCONTINUITY) !== 0;
+    if (apart) this.lastAudioPointUs = frame.dts;
+    return apart;
+  }
+
+  private cache(frame: Frame, point: boolean): void {
+    const { frames, limits } = this;
+    if (!limits.cache) return;
+    if (point) this.forgetGop();
+    // Without a random access point at its start the cache is worth nothing.
+    if (frames.size === 0 && !point) return;
+    frames.push(frame);
+    this.framesBytes += frame.payload.length;
+    const tooLong = frame.dts - frames.at(frames.tail).dts > limits.us;
+    if (frames.size > limits.frames || this.framesBytes > limits.bytes || tooLong) this.forgetGop();
+  }
+
+  private forgetGop(): void {
+    this.frames.clear();
+    this.framesBytes = 0;
+  }
+
+  /** Frames of the GOP cache, oldest first; the first is a random access point. */
+  cachedFrames(): Frame[] {
+    const list: Frame[] = [];
+    for (let position = this.frames.tail; position < this.frames.head; position++) list.push(this.frames.at(position));
+    return list;
+  }
+
+  get cachedBytes(): number {
+    return this.framesBytes;
+  }
+
+  /** The feed of a format, made and filled from the GOP cache when it does not exist. */
+  openFeed(format: FeedFormat, limits: FeedLimits): Feed {
+    const existing = this.feeds.get(format.name);
+    if (existing !== undefined) return existing;
+    const feed = new Feed(format, this, limits);
+    for (let position = this.frames.tail; position < this.frames.head; position++) {
+      feed.append(this.frames.at(position), position === this.frames.tail);
+    }
+    feed.flushedTo = feed.chunks.head;
+    feed.pendingBytes = 0;
+    this.feeds.set(format.name, feed);
+    return feed;
+  }
+
+  closeFeed(feed: Feed): void {
+    this.feeds.delete(feed.format.name);
+    this.pump.forget(feed);
+  }
+
+  addConsumer(consumer: FrameConsumer): void {
+    this.consumers = [...this.consumers, consumer];
+    if (this.tracks.length > 0) consumer.onTracks(this.tracks);
+    for (const frame of this.cachedFrames()) consumer.onFrame(frame);
+  }
+
+  removeConsumer(consumer: FrameConsumer): void {
+    this.consumers = this.consumers.filter((known) => known !== consumer);
+  }
+
+  get consumerCount(): number {
+    return this.consumers.length;
+  }
+
+  get playerCount(): number {
+    let count = 0;
+    for (const feed of this.feeds.values()) count += feed.subscriptions.length;
+    return count;
+  }
+
+  /** The publisher is gone; players stay for the grace time. */
+  pause(): void {
+    this.state = 'lingering';
+    this.liveSinceMs = 0;
+    for (const consumer of this.consumers) consumer.onPause();
+  }
+
+  /** Ends every player and consumer. */
+  close(reason: string, nowUs: number): void {
+    if (this.state === 'closed') return;
+    this.state = 'closed';
+    for (const feed of [...this.feeds.values()]) {
+      feed.appendEpilogue(this.timeline.lastUs, nowUs);
+      this.pump.finish(feed);
+      for (const subscription of [...feed.subscriptions]) subscription.end(reason);
+      this.closeFeed(feed);
+    }
+    for (const consumer of this.consumers) consumer.onEnd(reason);
+    this.consumers = [];
+    this.forgetGop();
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * Frames to RTMP chunks that all players share: one chunk size, one message stream id, type 0 headers with absolute
+ * stream time (RTMP specification 5.3.1). What differs between players (message stream id, enhanced codecs) is part
+ * of the format's name, so that each variant is made once and only while somebody uses it.
+ */
+import type { FeedEncoder, FeedFormat, FeedSource, LeftOut } from '../media/feed.ts';
+import type { Frame } from '../media/frame.ts';
+import type { Track } from '../media/track.ts';
+import type { SlabWriter } from '../util/slab.ts';
+import { chunkedLength, serializeMessage, writeChunked } from '../wire/rtmp/chunk-writer.ts';
+import { FlvTagBuilder } from './flv-tag-builder.ts';
+
+const AUDIO_CHUNK_STREAM = 4;
+const DATA_CHUNK_STREAM = 5;
+const VIDEO_CHUNK_STREAM = 6;
+const TYPE_AUDIO = 8;
+const TYPE_VIDEO = 9;
+const TYPE_DATA = 18;
+const MAX_TRACKS = 64;
+const NOTHING = new Uint8Array(0);
+
+export interface RtmpFormatOptions {
+  readonly chunkSize: number;
+  readonly messageStreamId: number;
+  /** What the peer said it takes; null = everything by FourCC, an empty set = legacy codecs only. */
+  readonly fourCcs: ReadonlySet<string> | null;
+  readonly multitrack: boolean;
+}
+
+export function rtmpFormat(options: RtmpFormatOptions): FeedFormat {
+  const codecs = options.fourCcs === null ? '*' : [...options.fourCcs].sort().join(',');
+  return {
+    name: `rtmp:${options.messageStreamId}:${options.chunkSize}:${codecs}${options.multitrack ? ':multi' : ''}`,
+    open: (source) => new RtmpFeedEncoder(source, options),
+  };
+}
+
+class RtmpFeedEncoder implements FeedEncoder {
+  private readonly source: FeedSource;
+  private readonly options: RtmpFormatOptions;
+  private readonly builder: FlvTagBuilder;
+  /** Tracks by id that this format carries. */
+  private readonly carried: (Track | undefined)[] = new Array<Track | undefined>(MAX_TRACKS).fill(undefined);
+  private knownTracks: readonly Track[] | null = null;
+
+  constructor(source: FeedSource, options: RtmpFormatOptions) {
+    this.source = source;
+    this.options = options;
+    this.builder = new FlvTagBuilder({
+      enhanced: options.fourCcs === null || options.fourCcs.size > 0,
+      multitrack: options.multitrack,
+      fourCcs: options.fourCcs,
+    });
+  }
+
+  prologue(dts: number): Uint8Array {
+    const timestamp = toMilliseconds(dts);
+    const parts: Uint8Array[] = [this.dataMessage(timestamp)];
+    for (const track of this.source.tracks) parts.push(this.headerMessage(track, timestamp));
+    return Buffer.concat(parts);
+  }
+
+  tracksChanged(dts: number): Uint8Array {
+    this.refreshTracks();
+    return this.prologue(dts);
+  }
+
+  epilogue(): Uint8Array {
+    return NOTHING;
+  }
+
+  leftOut(): readonly LeftOut[] {
+    return this.source.tracks
+      .filter((track) => !this.builder.canCarry(track))
+      .map((track) => ({ track, reason: this.builder.reasonNotCarried(track) }));
+  }
+
+  encode(frame: Frame, slab: SlabWriter): boolean {
+    if (this.knownTracks !== this.source.tracks) this.refreshTracks();
+    const track = this.carried[frame.trackId % MAX_TRACKS];
+    if (track === undefined) return false;
+    const { builder, options } = this;
+    const timestamp = toMilliseconds(frame.dts);
+    const headBytes = builder.writeHead(frame, track);
+    const size = chunkedLength(headBytes + frame.payload.length, timestamp, options.chunkSize);
+    const at = slab.reserve(size, frame.arrival);
+    const isVideo = track.kind === 'video';
+    writeChunked(
+      slab.slab,
+      at,
+      isVideo ? VIDEO_CHUNK_STREAM : track.kind === 'audio' ? AUDIO_CHUNK_STREAM : DATA_CHUNK_STREAM,
+      isVideo ? TYPE_VIDEO : track.kind === 'audio' ? TYPE_AUDIO : TYPE_DATA,
+      options.messageStreamId,
+      timestamp,
+      builder.head,
+      headBytes,
+      frame.payload,
+      options.chunkSize,
+    );
+    return true;
+  }
+
+  private refreshTracks(): void {
+    this.knownTracks = this.source.tracks;
+    this.carried.fill(undefined);
+    for (const track of this.source.tracks) {
+      if (this.builder.canCarry(track)) this.carried[track.id % MAX_TRACKS] = track;
+    }
+  }
+
+  private dataMessage(timestamp: number): Uint8Array {
+    const tracks = this.source.tracks.filter((track) => this.builder.canCarry(track));
+    const body = this.builder.metadata(tracks, this.source.metadata);
+    const { messageStreamId, chunkSize } = this.options;
+    return serializeMessage(DATA_CHUNK_STREAM, TYPE_DATA, messageStreamId, timestamp, body, chunkSize);
+  }
+
+  private headerMessage(track: Track, timestamp: number): Uint8Array {
+    const header = this.builder.canCarry(track) ? this.builder.sequenceHeader(track) : null;
+    if (header === null) return NOTHING;
+    const chunkStream = header.typeId === TYPE_VIDEO ? VIDEO_CHUNK_STREAM : AUDIO_CHUNK_STREAM;
+    const { messageStreamId, chunkSize } = this.options;
+    return serializeMessage(chunkStream, header.typeId, messageStreamId, timestamp, header.bytes, chunkSize);
+  }
+}
+
+/** Stream time on RTMP's 32-bit millisecond clock. */
+function toMilliseconds(us: number): number {
+  return Math.round(us / 1000) >>> 0;
+}

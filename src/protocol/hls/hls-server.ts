@@ -1,0 +1,126 @@
+/**
+ * HLS over HTTP (RFC 8216, MPEG-TS segments): `/app/stream.m3u8` and the segments that it names. The packager of a
+ * stream starts with the first request and stops some time after the last; playlists wait for the first segment.
+ * A player gets a session by a query parameter that its segments carry, so that viewers can be counted without
+ * cookies.
+ */
+import type { StreamKey } from '../../media/stream-key.ts';
+import { type HttpRequest, sendText } from '../../runtime/http-listener.ts';
+import type { ModuleContext } from '../../runtime/module.ts';
+import { splitStreamPath } from '../../runtime/stream-path.ts';
+import { RejectedError } from '../../util/errors.ts';
+import { HlsStream } from './hls-stream.ts';
+import { HlsViewers } from './hls-viewers.ts';
+
+const PLAYLIST_SUFFIX = '.m3u8';
+const SEGMENT_SUFFIX = '.ts';
+const SESSION_PARAMETER = 'hls_ctx';
+/** `/live/cam-12.ts`: the segment's number follows the last hyphen. */
+const SEGMENT_NAME = /^(.*)-(\d{1,15})$/;
+
+export class HlsServer {
+  private readonly context: ModuleContext;
+  private readonly streams = new Map<string, HlsStream>();
+  private readonly viewers: HlsViewers;
+
+  constructor(context: ModuleContext) {
+    this.context = context;
+    this.viewers = new HlsViewers(context);
+  }
+
+  accepts(method: string, path: string): boolean {
+    if (method !== 'GET' && method !== 'HEAD') return false;
+    if (path.startsWith('/vod/') || path.startsWith('/rec/') || path.startsWith('/docs/')) return false;
+    return path.endsWith(PLAYLIST_SUFFIX) || (path.endsWith(SEGMENT_SUFFIX) && SEGMENT_NAME.test(path.slice(0, -SEGMENT_SUFFIX.length)));
+  }
+
+  async handle(request: HttpRequest): Promise<void> {
+    if (request.path.endsWith(PLAYLIST_SUFFIX)) await this.playlist(request);
+    else this.segment(request);
+  }
+
+  private async playlist(request: HttpRequest): Promise<void> {
+    const { app, stream } = splitStreamPath(request.path, PLAYLIST_SUFFIX);
+    const sessionId = request.query.get(SESSION_PARAMETER);
+    const known = sessionId === null ? undefined : this.viewers.find(sessionId);
+    const key = known?.key ?? (await this.admit(request, app, stream));
+    if (known !== undefined && known.key.text !== `${app}/${stream}`) {
+      throw new RejectedError('denied', 'This session belongs to another stream.');
+    }
+    const hls = this.open(key);
+    // The session's id goes into the playlist at once: no second playlist to fetch before the first picture.
+    const viewer = known ?? this.viewers.add(request, key);
+    const text = await hls.playlist(`?${SESSION_PARAMETER}=${viewer.id}`);
+    if (text === null) throw new RejectedError('not-found', `Nobody publishes ${key.text} now.`);
+    viewer.onRequest(text.length);
+    request.response.writeHead(200, {
+      'Content-Type': 'application/vnd.apple.mpegurl',
+      'Cache-Control': 'no-cache',
+      'Content-Length': Buffer.byteLength(text),
+    });
+    request.response.end(request.method === 'HEAD' ? undefined : text);
+  }
+
+  private async admit(request: HttpRequest, app: string, stream: string): Promise<StreamKey> {
+    const key = await this.context.admission.check({
+      action: 'play',
+      protocol: 'hls',
+      host: request.host,
+      app,
+      stream,
+      query: request.rawQuery,
+      remote: request.remote,
+      sessionId: '',
+    });
+    if (!this.context.configuration().resolver.resolve(key.vhost, key.app, key.name).hls.enable) {
+      throw new RejectedError('denied', `HLS is switched off for ${key.text} (hls enable in policy.xml).`);
+    }
+    return key;
+  }
+
+  private open(key: StreamKey): HlsStream {
+    const existing = this.streams.get(key.text);
+    if (existing !== undefined) return existing;
+    const { hls } = this.context.configuration().resolver.resolve(key.vhost, key.app, key.name);
+    const created = new HlsStream(this.context, key, hls, () => this.streams.delete(key.text));
+    this.streams.set(key.text, created);
+    try {
+      created.start();
+    } catch (error) {
+      this.streams.delete(key.text);
+      throw error;
+    }
+    return created;
+  }
+
+  private segment(request: HttpRequest): void {
+    const bare = request.path.slice(0, -SEGMENT_SUFFIX.length);
+    const match = SEGMENT_NAME.exec(bare)!;
+    const { app, stream } = splitStreamPath(match[1]!, '');
+    const hls = this.streams.get(`${app}/${stream}`);
+    const segment = hls?.segment(Number(match[2]));
+    const { response } = request;
+    if (segment === undefined) {
+      sendText(response, 404, 'This segment is no longer, or not yet, there.');
+      return;
+    }
+    const viewer = this.viewers.find(request.query.get(SESSION_PARAMETER) ?? '');
+    viewer?.onRequest(segment.byteLength);
+    response.writeHead(200, {
+      'Content-Type': 'video/mp2t',
+      'Cache-Control': 'public, max-age=3600, immutable',
+      'Content-Length': segment.byteLength,
+    });
+    if (request.method === 'HEAD') {
+      response.end();
+      return;
+    }
+    for (const part of segment.parts) response.write(part);
+    response.end();
+  }
+
+  close(): void {
+    for (const hls of [...this.streams.values()]) hls.close();
+    this.viewers.close();
+  }
+}

@@ -1,0 +1,138 @@
+/** HLS of one stream: the packager that is fed by the hub, and requests that wait for its first segment. */
+import { type StreamPolicy } from '../../config/configuration.ts';
+import type { Frame } from '../../media/frame.ts';
+import type { FrameConsumer } from '../../media/stream.ts';
+import type { StreamKey } from '../../media/stream-key.ts';
+import type { Track } from '../../media/track.ts';
+import { TsSegmentPackager } from '../../packaging/ts-segment-packager.ts';
+import type { ModuleContext } from '../../runtime/module.ts';
+import { InvariantError } from '../../util/errors.ts';
+import type { Timeout } from '../../util/tick-wheel.ts';
+import { serializeMediaPlaylist } from '../../wire/hls/media-playlist.ts';
+
+const MAX_SEGMENT_BYTES = 64 * 1024 * 1024;
+/** A request for a stream that has just begun waits this many target durations for the first segment. */
+const FIRST_SEGMENT_TARGETS = 3;
+const MIN_WAIT_MS = 8000;
+const MAX_WAITING = 10_000;
+/** Kept for this many windows after the last request. */
+const IDLE_WINDOWS = 4;
+
+export interface StoredSegment {
+  readonly parts: readonly Uint8Array[];
+  readonly byteLength: number;
+}
+
+export class HlsStream implements FrameConsumer {
+  readonly key: StreamKey;
+  private readonly context: ModuleContext;
+  private readonly settings: StreamPolicy['hls'];
+  private readonly packager: TsSegmentPackager;
+  private readonly onGone: () => void;
+  private waiting: (() => void)[] = [];
+  private detach: (() => void) | null = null;
+  private idle: Timeout | null = null;
+  private lastRequestUs = 0;
+  private ended = false;
+
+  constructor(context: ModuleContext, key: StreamKey, settings: StreamPolicy['hls'], onGone: () => void) {
+    this.context = context;
+    this.key = key;
+    this.settings = settings;
+    this.onGone = onGone;
+    this.packager = new TsSegmentPackager({
+      targetDurationUs: settings.durationMs * 1000,
+      windowCount: settings.count,
+      cacheCount: settings.cache,
+      maxSegmentBytes: MAX_SEGMENT_BYTES,
+      wallClock: () => context.clock.wallUs(),
+    });
+  }
+
+  /** Throws RejectedError when nobody publishes the stream. */
+  start(): void {
+    this.touch();
+    this.detach = this.context.hub.consume(this.key, this, 0).detach;
+    const idleMs = Math.max(10_000, this.settings.durationMs * this.settings.count * IDLE_WINDOWS);
+    if (!this.settings.always) {
+      this.idle = this.context.tick.every(5000, () => {
+        if (this.context.clock.nowUs() - this.lastRequestUs > idleMs * 1000) this.close();
+      });
+    }
+  }
+
+  private touch(): void {
+    this.lastRequestUs = this.context.clock.nowUs();
+  }
+
+  /** The media playlist; waits for the first segment; null when none came in time. */
+  async playlist(suffix: string): Promise<string | null> {
+    this.touch();
+    if (this.packager.store.window().length === 0 && !this.ended) await this.firstSegment();
+    const segments = this.packager.store.window();
+    if (segments.length === 0) return null;
+    return serializeMediaPlaylist({
+      targetDurationUs: this.packager.store.targetDurationUs,
+      segments: segments.map((segment) => ({ ...segment, uri: `${encodeURIComponent(this.key.name)}-${segment.sequence}.ts${suffix}` })),
+      discontinuitySequence: this.packager.store.discontinuitySequence,
+      ended: this.ended,
+    });
+  }
+
+  private firstSegment(): Promise<void> {
+    if (this.waiting.length >= MAX_WAITING) throw new InvariantError('too many requests wait for a first segment');
+    const limitMs = Math.max(MIN_WAIT_MS, this.settings.durationMs * FIRST_SEGMENT_TARGETS);
+    return new Promise((resolve) => {
+      const timeout = this.context.tick.after(limitMs, resolve);
+      this.waiting.push(() => {
+        timeout.cancel();
+        resolve();
+      });
+    });
+  }
+
+  private wake(): void {
+    const waiting = this.waiting;
+    this.waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  segment(sequence: number): StoredSegment | undefined {
+    this.touch();
+    return this.packager.store.find(sequence);
+  }
+
+  onTracks(tracks: readonly Track[]): void {
+    this.packager.setTracks(tracks);
+  }
+
+  onFrame(frame: Frame): void {
+    const before = this.packager.store.nextSequence;
+    this.packager.write(frame);
+    if (this.waiting.length > 0 && this.packager.store.nextSequence !== before) this.wake();
+  }
+
+  onPause(): void {
+    this.packager.end();
+    this.wake();
+  }
+
+  onEnd(): void {
+    this.ended = true;
+    this.detach = null;
+    this.packager.end();
+    this.wake();
+    // Players still fetch what they know for a while.
+    this.idle?.cancel();
+    this.idle = this.context.tick.after(this.settings.durationMs * this.settings.cache, () => this.close());
+  }
+
+  close(): void {
+    this.idle?.cancel();
+    this.detach?.();
+    this.detach = null;
+    this.ended = true;
+    this.wake();
+    this.onGone();
+  }
+}

@@ -1,0 +1,34 @@
+/** What RTMP sessions need of the server around them; tests give their own. */
+import type { AccessRequest } from '../../access/admission.ts';
+import type { StreamHub } from '../../media/stream-hub.ts';
+import type { StreamKey } from '../../media/stream-key.ts';
+import type { Logger } from '../../util/log.ts';
+import type { AmfLimits } from '../../wire/amf/amf-value.ts';
+import type { ConnectRequest } from './rtmp-connect.ts';
+import type { RtmpSession } from './rtmp-session.ts';
+
+export interface RtmpLimits {
+  readonly maxMessageBytes: number;
+  readonly maxChunkStreams: number;
+  readonly handshakeMs: number;
+}
+
+export interface RtmpServices {
+  readonly hub: StreamHub;
+  readonly log: Logger;
+  limits(): RtmpLimits;
+  amfLimits(): AmfLimits;
+  chunkSize(): number;
+  windowAckBytes(): number;
+  /** '' when the connect is fine, else a sentence for the peer. */
+  refusalOf(request: ConnectRequest): string;
+  /** Throws RejectedError('loop') when the stream came through this server already. */
+  checkLoop(via: readonly string[]): void;
+  admit(request: AccessRequest): Promise<StreamKey>;
+  publishTimes(key: StreamKey): { firstPacketMs: number; idleMs: number };
+  nowUs(): number;
+  /** A stream began; the session's role and stream text are set. */
+  onRole(session: RtmpSession): void;
+  onClosed(session: RtmpSession): void;
+  onFault(error: unknown): void;
+}

@@ -1,0 +1,203 @@
+/** One message stream of a session: nothing yet, a publisher, or a player. */
+import type { Sink } from '../../media/sink.ts';
+import type { StreamKey } from '../../media/stream-key.ts';
+import { RejectedError } from '../../util/errors.ts';
+import type { RtmpMessage } from '../../wire/rtmp/chunk-reader.ts';
+import type { Command } from '../../wire/rtmp/command.ts';
+import { USER_CONTROL_STREAM_BEGIN, USER_CONTROL_STREAM_EOF } from '../../wire/rtmp/message.ts';
+import { parseStreamAddress, type StreamAddress } from '../../wire/rtmp/rtmp-url.ts';
+import { RtmpPlay } from './rtmp-play.ts';
+import { RtmpPublish } from './rtmp-publish.ts';
+import type { RtmpSession } from './rtmp-session.ts';
+import { type StatusLevel, sampleAccessBody, statusBody } from './rtmp-status.ts';
+
+const DATA_CHUNK_STREAM = 5;
+const MESSAGE_DATA_AMF0 = 18;
+
+export class RtmpStream implements Sink {
+  private readonly session: RtmpSession;
+  private readonly id: number;
+  private publishing: RtmpPublish | null = null;
+  private playing: RtmpPlay | null = null;
+  private name = '';
+  private asked = false;
+  private closed = false;
+
+  constructor(session: RtmpSession, id: number) {
+    this.session = session;
+    this.id = id;
+  }
+
+  publish(command: Command): void {
+    const address = this.begin(command);
+    this.session.decide(this.decidePublish(address));
+  }
+
+  play(command: Command): void {
+    const address = this.begin(command);
+    this.session.decide(this.decidePlay(address));
+  }
+
+  /** Checks that the stream is free and reads where the peer wants to go. */
+  private begin(command: Command): StreamAddress {
+    if (this.asked) throw new RejectedError('bad-request', 'This message stream already publishes or plays.');
+    const name = command.args[0];
+    if (typeof name !== 'string') throw new RejectedError('bad-request', `${command.name} names no stream.`);
+    this.asked = true;
+    this.name = name;
+    const address = parseStreamAddress(this.session.tcUrl, this.session.connectRequest!.app, name);
+    this.session.url = `/${address.app}/${address.stream}`;
+    return address;
+  }
+
+  private request(action: 'publish' | 'play', address: StreamAddress) {
+    return {
+      action,
+      protocol: this.session.protocol,
+      host: address.vhost,
+      app: address.app,
+      stream: address.stream,
+      query: address.query,
+      remote: this.session.remote,
+      sessionId: this.session.id,
+    } as const;
+  }
+
+  private async decidePublish(address: StreamAddress): Promise<void> {
+    const { session } = this;
+    const { services } = session;
+    try {
+      const via = session.connectRequest?.via ?? [];
+      services.checkLoop(via);
+      const key = await services.admit(this.request('publish', address));
+      if (session.closed || this.closed) return;
+      const publication = services.hub.publish(key, {
+        id: session.id,
+        protocol: session.protocol,
+        remote: session.remote,
+        via,
+        revoke: (reason) => this.revoke(reason),
+      });
+      const { firstPacketMs, idleMs } = services.publishTimes(key);
+      this.publishing = new RtmpPublish(publication, services.nowUs(), firstPacketMs, idleMs);
+      this.setRole('publisher', key);
+      this.status('status', 'NetStream.Publish.Start', `${key.text} is now published.`);
+      session.log.info('rtmp.publish-start', { stream: key.text, remote: session.remote, agent: session.userAgent });
+    } catch (error) {
+      if (error instanceof RejectedError) {
+        const code = error.reason === 'busy' ? 'NetStream.Publish.BadName' : 'NetStream.Publish.Denied';
+        this.status('error', code, error.message);
+      }
+      throw error;
+    }
+  }
+
+  private async decidePlay(address: StreamAddress): Promise<void> {
+    const { session } = this;
+    const { services } = session;
+    try {
+      const key = await services.admit(this.request('play', address));
+      if (session.closed || this.closed) return;
+      session.connection.sendUserControl(USER_CONTROL_STREAM_BEGIN, this.id);
+      this.status('status', 'NetStream.Play.Reset', `Playing and resetting ${key.text}.`);
+      this.status('status', 'NetStream.Play.Start', `Started playing ${key.text}.`);
+      session.connection.send(DATA_CHUNK_STREAM, MESSAGE_DATA_AMF0, this.id, sampleAccessBody());
+      this.setRole('player', key);
+      session.log.info('rtmp.play-start', { stream: key.text, remote: session.remote, agent: session.userAgent });
+      const { fourCcs, multitrack } = session.connectRequest!;
+      const chunkSize = services.chunkSize();
+      const { hub } = services;
+      this.playing = new RtmpPlay({ hub, key, sink: this, chunkSize, messageStreamId: this.id, fourCcs, multitrack });
+      for (const reason of this.playing.leftOut()) {
+        session.log.info('rtmp.track-left-out', { stream: key.text, reason });
+      }
+      session.onPlaying();
+    } catch (error) {
+      if (error instanceof RejectedError) {
+        const code = error.reason === 'not-found' ? 'NetStream.Play.StreamNotFound' : 'NetStream.Play.Failed';
+        this.status('error', code, error.message);
+      }
+      throw error;
+    }
+  }
+
+  private setRole(role: 'publisher' | 'player', key: StreamKey): void {
+    this.session.role = role;
+    this.session.streamText = key.text;
+    this.session.services.onRole(this.session);
+  }
+
+  /** Hot path. */
+  receiveMedia(message: RtmpMessage, nowUs: number): void {
+    this.publishing?.receive(message, nowUs);
+  }
+
+  pause(command: Command): void {
+    const paused = command.args[0] === true;
+    this.playing?.pause(paused);
+    if (paused) this.status('status', 'NetStream.Pause.Notify', 'Paused.');
+    else this.status('status', 'NetStream.Unpause.Notify', 'Playing goes on live.');
+  }
+
+  /** A live stream cannot be sought; the player is told that all is well and stays live. */
+  seek(_command: Command): void {
+    this.status('status', 'NetStream.Seek.Notify', 'This stream is live; seeking has no effect.');
+  }
+
+  unpublish(name: string): void {
+    if (this.publishing === null || (name !== '' && name !== this.name)) return;
+    this.status('status', 'NetStream.Unpublish.Success', `${this.name} is now unpublished.`);
+    this.close('the publisher ended the stream');
+  }
+
+  overdue(nowUs: number): string {
+    return this.publishing?.overdue(nowUs) ?? '';
+  }
+
+  bytesSent(): number {
+    return this.playing?.subscription.bytesSent ?? 0;
+  }
+
+  dropped(): number {
+    return this.playing?.subscription.chunksDropped ?? 0;
+  }
+
+  /** The lease was taken away. */
+  private revoke(reason: string): void {
+    this.status('error', 'NetStream.Publish.BadName', reason);
+    this.session.close(reason);
+  }
+
+  private status(level: StatusLevel, code: string, description: string): void {
+    if (!this.session.closed) this.session.connection.sendCommand(this.id, statusBody(level, code, description));
+  }
+
+  // Sink: what the pump calls.
+
+  writable(): boolean {
+    return this.session.connection.output.writable();
+  }
+
+  write(bytes: Uint8Array): void {
+    this.session.connection.output.write(bytes);
+  }
+
+  end(reason: string): void {
+    this.playing = null;
+    this.status('status', 'NetStream.Play.UnpublishNotify', reason);
+    this.session.connection.sendUserControl(USER_CONTROL_STREAM_EOF, this.id);
+    this.status('status', 'NetStream.Play.Stop', reason);
+    this.session.close(reason);
+  }
+
+  /** Gives back lease or subscription. Idempotent; the stream may publish or play again afterwards. */
+  close(reason: string): void {
+    if (this.session.closed) this.closed = true;
+    this.asked = false;
+    const { publishing, playing } = this;
+    this.publishing = null;
+    this.playing = null;
+    publishing?.end(reason);
+    playing?.close();
+  }
+}

@@ -1,0 +1,308 @@
+/**
+ * The one HTTP server (plain and TLS) that pages, API, HTTP-FLV, WebSocket and HLS share. A route is a method and a
+ * test on the path; the first that fits answers. Refusals and faults become one JSON shape for API paths and plain
+ * text elsewhere.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { ProtocolError, RejectedError, type RejectReason } from '../util/errors.ts';
+import type { Logger } from '../util/log.ts';
+import type { CertificateStore } from './certificate-store.ts';
+import type { ConnectionLimits } from './connection-limits.ts';
+import { listen } from './tcp-listener.ts';
+
+const MAX_HEADER_BYTES = 16 * 1024;
+const KEEP_ALIVE_MS = 65_000;
+
+export interface HttpRequest {
+  readonly message: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly method: string;
+  /** Decoded, normalised, begins with `/`; free of `..` and control characters. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  /** As it stood in the URL, without `?`. */
+  readonly rawQuery: string;
+  /** Host header without port; the local address when it is missing. */
+  readonly host: string;
+  readonly secure: boolean;
+  readonly remote: string;
+}
+
+export interface HttpUpgrade extends Omit<HttpRequest, 'response'> {
+  readonly socket: Duplex;
+  readonly head: Buffer;
+}
+
+export interface HttpRoute {
+  /** For logs and counters. */
+  readonly name: string;
+  accepts(method: string, path: string): boolean;
+  handle(request: HttpRequest): void | Promise<void>;
+}
+
+export interface UpgradeRoute {
+  readonly name: string;
+  accepts(path: string): boolean;
+  handle(request: HttpUpgrade): void | Promise<void>;
+}
+
+export interface HttpListenerOptions {
+  readonly addresses: readonly string[];
+  /** -1 = not opened. */
+  readonly port: number;
+  readonly tlsPort: number;
+  readonly certificates: CertificateStore;
+  readonly limits: ConnectionLimits;
+  readonly handshakeMs: number;
+  readonly corsOrigin: string;
+  readonly log: Logger;
+  readonly onFault: (error: unknown) => void;
+}
+
+export class HttpListener {
+  private readonly options: HttpListenerOptions;
+  private readonly routes: HttpRoute[] = [];
+  private readonly upgrades: UpgradeRoute[] = [];
+  private readonly servers: Server[] = [];
+  private readonly sockets = new Set<Socket>();
+  /** Bound ports; -1 = closed. */
+  port = -1;
+  tlsPort = -1;
+
+  constructor(options: HttpListenerOptions) {
+    this.options = options;
+  }
+
+  route(route: HttpRoute): void {
+    this.routes.push(route);
+  }
+
+  upgrade(route: UpgradeRoute): void {
+    this.upgrades.push(route);
+  }
+
+  async open(): Promise<void> {
+    const { addresses, port, tlsPort, certificates } = this.options;
+    for (const address of addresses.length === 0 ? [''] : addresses) {
+      if (port >= 0) {
+        const server = this.prepare(createServer(this.serverOptions()), false);
+        this.port = await listen(server, address, this.port > 0 ? this.port : port, 'http');
+      }
+      if (tlsPort >= 0) {
+        const server = createTlsServer({ ...certificates.options(), ...this.serverOptions(), handshakeTimeout: this.options.handshakeMs });
+        certificates.use(server);
+        this.prepare(server, true);
+        this.tlsPort = await listen(server, address, this.tlsPort > 0 ? this.tlsPort : tlsPort, 'https');
+      }
+    }
+  }
+
+  private serverOptions() {
+    return {
+      noDelay: true,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: this.options.handshakeMs,
+      requestTimeout: this.options.handshakeMs * 3,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: 2000,
+    };
+  }
+
+  private prepare<S extends Server>(server: S, secure: boolean): S {
+    this.servers.push(server);
+    server.on('connection', (socket: Socket) => this.onConnection(socket));
+    server.on('request', (message: IncomingMessage, response: ServerResponse) => {
+      this.onRequest(message, response, secure);
+    });
+    server.on('upgrade', (message: IncomingMessage, socket: Duplex, head: Buffer) => {
+      this.onUpgrade(message, socket, head, secure);
+    });
+    server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+      this.options.log.counted('http.bad-request', { cause: error.code ?? error.message });
+      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+      else socket.destroy();
+    });
+    server.on('tlsClientError', (error: Error, socket: Socket) => {
+      this.options.log.counted('https.tls-handshake', { cause: error.message });
+      socket.destroy();
+    });
+    return server;
+  }
+
+  private onConnection(socket: Socket): void {
+    const address = socket.remoteAddress ?? '';
+    const refused = this.options.limits.enter(address);
+    if (refused !== '') {
+      this.options.log.counted('http.refused', { remote: address, cause: refused });
+      socket.destroy();
+      return;
+    }
+    this.sockets.add(socket);
+    socket.once('close', () => {
+      this.sockets.delete(socket);
+      this.options.limits.leave(address);
+    });
+  }
+
+  private onRequest(message: IncomingMessage, response: ServerResponse, secure: boolean): void {
+    this.setCommonHeaders(response);
+    const request = this.describe(message, secure);
+    if (request === null) {
+      sendText(response, 400, 'The address of this request is malformed.');
+      return;
+    }
+    const method = message.method ?? 'GET';
+    if (method === 'OPTIONS') {
+      response.writeHead(204, {
+        'Access-Control-Allow-Methods': 'GET, HEAD, POST, PUT, DELETE, OPTIONS',
+        'Access-Control-Allow-Headers': '*',
+        'Access-Control-Max-Age': '86400',
+      });
+      response.end();
+      return;
+    }
+    const route = this.routes.find((candidate) => candidate.accepts(method, request.path));
+    if (route === undefined) {
+      sendText(response, 404, `There is nothing at ${request.path}.`);
+      return;
+    }
+    this.run(route.name, () => route.handle({ ...request, response }), (error) => this.answerError(request.path, response, error));
+  }
+
+  private onUpgrade(message: IncomingMessage, socket: Duplex, head: Buffer, secure: boolean): void {
+    const request = this.describe(message, secure);
+    const route = request && this.upgrades.find((candidate) => candidate.accepts(request.path));
+    const refuse = (status: string, text: string) => {
+      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n${text}\n`);
+    };
+    socket.on('error', () => socket.destroy());
+    if (!request || !route) {
+      refuse('404 Not Found', 'There is no WebSocket at this address.');
+      return;
+    }
+    this.run(route.name, () => route.handle({ ...request, socket, head }), (error) => {
+      const { status, text } = describeError(error);
+      refuse(`${status} Refused`, text);
+    });
+  }
+
+  private run(name: string, action: () => void | Promise<void>, onError: (error: unknown) => void): void {
+    const report = (error: unknown) => {
+      if (!(error instanceof RejectedError) && !(error instanceof ProtocolError)) this.options.onFault(error);
+      else this.options.log.debug(`${name}.refused`, { cause: error.message });
+      onError(error);
+    };
+    try {
+      const running = action();
+      if (running instanceof Promise) running.catch(report);
+    } catch (error) {
+      report(error);
+    }
+  }
+
+  private answerError(path: string, response: ServerResponse, error: unknown): void {
+    const { status, text } = describeError(error);
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    if (path.startsWith('/api/')) sendJson(response, status, { code: status, message: text });
+    else sendText(response, status, text);
+  }
+
+  private setCommonHeaders(response: ServerResponse): void {
+    response.setHeader('Server', 'Sluice');
+    if (this.options.corsOrigin !== '') {
+      response.setHeader('Access-Control-Allow-Origin', this.options.corsOrigin);
+      response.setHeader('Access-Control-Expose-Headers', 'Location, Content-Length, Content-Range, ETag, Link');
+    }
+  }
+
+  private describe(message: IncomingMessage, secure: boolean): Omit<HttpRequest, 'response'> | null {
+    const target = message.url ?? '/';
+    const split = target.indexOf('?');
+    const rawPath = split < 0 ? target : target.slice(0, split);
+    const rawQuery = split < 0 ? '' : target.slice(split + 1);
+    const path = cleanPath(rawPath);
+    if (path === null) return null;
+    const { remoteAddress = '', remotePort = 0 } = message.socket;
+    return {
+      message,
+      method: message.method ?? 'GET',
+      path,
+      query: new URLSearchParams(rawQuery),
+      rawQuery,
+      host: hostOf(message),
+      secure,
+      remote: `${plainAddress(remoteAddress)}:${remotePort}`,
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const server of this.servers) server.close();
+    for (const server of this.servers) server.closeIdleConnections();
+  }
+
+  /** After the grace of a shutdown: whatever is still open. */
+  destroyConnections(): void {
+    for (const socket of this.sockets) socket.destroy();
+  }
+}
+
+/** Decodes once, refuses what could lead out of a folder or into a log; null when it cannot be trusted. */
+export function cleanPath(raw: string): string | null {
+  let path: string;
+  try {
+    path = decodeURIComponent(raw);
+  } catch {
+    return null;
+  }
+  if (!path.startsWith('/')) return null;
+  for (let i = 0; i < path.length; i++) {
+    const code = path.charCodeAt(i);
+    if (code < 0x20 || code === 0x7f || code === 0x5c) return null;
+  }
+  for (const level of path.split('/')) if (level === '..' || level === '.') return null;
+  return path;
+}
+
+/** IPv4 addresses that arrive on an IPv6 socket, as people write them. */
+export function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice(7) : address;
+}
+
+function hostOf(message: IncomingMessage): string {
+  const header = message.headers.host ?? '';
+  const host = /^(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d+)?$/.exec(header)?.[1];
+  return host ?? plainAddress(message.socket.localAddress ?? 'localhost');
+}
+
+const STATUS_OF: Readonly<Record<RejectReason, number>> = {
+  busy: 409,
+  denied: 403,
+  'not-found': 404,
+  limit: 503,
+  'bad-request': 400,
+  unsupported: 415,
+  'shutting-down': 503,
+  loop: 508,
+};
+
+function describeError(error: unknown): { status: number; text: string } {
+  if (error instanceof RejectedError) return { status: STATUS_OF[error.reason], text: error.message };
+  if (error instanceof ProtocolError) return { status: 400, text: error.message };
+  return { status: 500, text: 'The server had an internal fault; its log says more.' };
+}
+
+export function sendText(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' });
+  response.end(`${text}\n`);
+}
+
+export function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  response.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' });
+  response.end(JSON.stringify(value));
+}

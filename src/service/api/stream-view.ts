@@ -1,0 +1,258 @@
+/** Streams and sessions as the API shows them (SRS field names first, ours after them). */
+import { createHash } from 'node:crypto';
+import type { LiveSession } from '../../access/session-registry.ts';
+import { CODECS, type CodecId } from '../../codec/codec-id.ts';
+import type { Stream } from '../../media/stream.ts';
+import { defaultTrack, type Track } from '../../media/track.ts';
+import type { HttpRequest } from '../../runtime/http-listener.ts';
+import type { ModuleContext } from '../../runtime/module.ts';
+import { RejectedError } from '../../util/errors.ts';
+
+const SRS_CODEC_NAMES: Partial<Readonly<Record<CodecId, string>>> = {
+  h264: 'H264',
+  h265: 'HEVC',
+  av1: 'AV1',
+  vp8: 'VP8',
+  vp9: 'VP9',
+  aac: 'AAC',
+  opus: 'Opus',
+  mp3: 'MP3',
+  ac3: 'AC-3',
+  eac3: 'E-AC-3',
+  flac: 'FLAC',
+  g711a: 'G711A',
+  g711u: 'G711U',
+  speex: 'Speex',
+};
+
+/** SRS's own names of client types, so that its dashboards group ours. */
+const SRS_CLIENT_TYPES: Readonly<Record<string, string>> = {
+  'rtmp:publisher': 'fmle-publish',
+  'rtmps:publisher': 'fmle-publish',
+  'rtmp:player': 'rtmp-play',
+  'rtmps:player': 'rtmp-play',
+  'http-flv:player': 'flv-play',
+  'https-flv:player': 'flv-play',
+  'ws-flv:player': 'flv-play',
+  'wss-flv:player': 'flv-play',
+  'hls:player': 'hls-play',
+};
+
+export class StreamView {
+  private readonly context: ModuleContext;
+
+  constructor(context: ModuleContext) {
+    this.context = context;
+  }
+
+  list(request: HttpRequest): unknown[] {
+    const sessions = this.sessionsByStream();
+    const live = this.context.hub.streams().filter((stream) => stream.state !== 'idle');
+    const shown = live.map((stream) => this.describe(stream, sessions.get(stream.key.text) ?? [], request.host));
+    for (const [text, source] of this.context.hub.onDemandStreams()) {
+      if (live.some((stream) => stream.key.text === text)) continue;
+      shown.push(this.describeIdle(text, source.description, request.host));
+    }
+    return shown;
+  }
+
+  one(request: HttpRequest, id: string): unknown {
+    const found = this.list(request).find((entry) => {
+      const { id: entryId, url } = entry as { id: string; url: string };
+      return entryId === id || url === `/${id}`;
+    });
+    if (found === undefined) throw new RejectedError('not-found', `There is no stream with the id ${id} now.`);
+    return found;
+  }
+
+  find(app: string, name: string): Stream | undefined {
+    return this.context.hub.find(`${app}/${name}`);
+  }
+
+  clients(): unknown[] {
+    return this.context.sessions.all().map((session) => this.describeClient(session));
+  }
+
+  client(id: string): unknown {
+    const session = this.context.sessions.get(id);
+    if (session === undefined) throw new RejectedError('not-found', `There is no session ${id} now.`);
+    return this.describeClient(session);
+  }
+
+  vhosts(): unknown[] {
+    const { sessions, hub } = this.context;
+    const all = sessions.all();
+    return [
+      {
+        id: `vid-${this.context.serverId}`,
+        name: '__defaultVhost__',
+        enabled: true,
+        clients: all.length,
+        streams: hub.streams().length,
+        send_bytes: all.reduce((sum, session) => sum + session.bytesOut(), sessions.endedBytesOut),
+        recv_bytes: all.reduce((sum, session) => sum + session.bytesIn(), sessions.endedBytesIn),
+      },
+    ];
+  }
+
+  sampleRates(): void {
+    const now = this.context.clock.nowUs();
+    const sessions = this.sessionsByStream();
+    for (const stream of this.context.hub.streams()) {
+      stream.statistics.inRate.sample(stream.statistics.bytesIn, now);
+      stream.statistics.outRate.sample(this.bytesOut(stream, sessions.get(stream.key.text) ?? []), now);
+    }
+  }
+
+  private sessionsByStream(): Map<string, LiveSession[]> {
+    const map = new Map<string, LiveSession[]>();
+    for (const session of this.context.sessions.all()) {
+      const list = map.get(session.streamText);
+      if (list === undefined) map.set(session.streamText, [session]);
+      else list.push(session);
+    }
+    return map;
+  }
+
+  private bytesOut(stream: Stream, sessions: readonly LiveSession[]): number {
+    let bytes = stream.statistics.bytesOutClosed;
+    for (const session of sessions) if (session.role === 'player') bytes += session.bytesOut();
+    return bytes;
+  }
+
+  private describe(stream: Stream, sessions: readonly LiveSession[], host: string) {
+    const { key, statistics, tracks } = stream;
+    const now = this.context.clock.nowUs();
+    const publisher = this.context.hub.publisherOf(stream);
+    const sent = this.bytesOut(stream, sessions);
+    statistics.inRate.sample(statistics.bytesIn, now);
+    statistics.outRate.sample(sent, now);
+    const video = defaultTrack(tracks, 'video');
+    const audio = defaultTrack(tracks, 'audio');
+    const publishing = sessions.find((session) => session.role === 'publisher');
+    return {
+      id: streamId(key.text),
+      name: key.name,
+      vhost: `vid-${this.context.serverId}`,
+      app: key.app,
+      tcUrl: publishing?.tcUrl ?? '',
+      url: `/${key.text}`,
+      live_ms: stream.liveSinceMs,
+      clients: sessions.filter((session) => session.role === 'player').length,
+      frames: statistics.videoFrames + statistics.audioFrames,
+      audio_frames: statistics.audioFrames,
+      video_frames: statistics.videoFrames,
+      send_bytes: sent,
+      recv_bytes: statistics.bytesIn,
+      kbps: {
+        recv_30s: Math.round((statistics.inRate.perSecond(statistics.bytesIn, now) * 8) / 1000),
+        send_30s: Math.round((statistics.outRate.perSecond(sent, now) * 8) / 1000),
+      },
+      publish: { active: publisher !== null, cid: publisher?.id ?? '' },
+      video: video === undefined ? null : describeVideo(video),
+      audio: audio === undefined ? null : describeAudio(audio),
+      state: stream.state,
+      source: publisher === null ? null : { protocol: publisher.protocol, remote: publisher.remote },
+      on_demand: this.context.hub.onDemandStreams().has(key.text),
+      gop_ms: Math.round(statistics.gopUs / 1000),
+      cached_bytes: stream.cachedBytes,
+      tracks: tracks.map((track) => this.describeTrack(stream, track)),
+      urls: this.context.endpoints.playUrls(host, key.app, key.name),
+    };
+  }
+
+  private describeIdle(text: string, description: string, host: string) {
+    const slash = text.lastIndexOf('/');
+    const app = text.slice(0, slash);
+    const name = text.slice(slash + 1);
+    return {
+      id: streamId(text),
+      name,
+      vhost: `vid-${this.context.serverId}`,
+      app,
+      tcUrl: '',
+      url: `/${text}`,
+      live_ms: 0,
+      clients: 0,
+      frames: 0,
+      send_bytes: 0,
+      recv_bytes: 0,
+      kbps: { recv_30s: 0, send_30s: 0 },
+      publish: { active: false, cid: '' },
+      video: null,
+      audio: null,
+      state: 'idle',
+      source: null,
+      on_demand: true,
+      description,
+      tracks: [],
+      urls: this.context.endpoints.playUrls(host, app, name),
+    };
+  }
+
+  private describeTrack(stream: Stream, track: Track) {
+    const { config } = track;
+    const leftOut: Record<string, string> = {};
+    for (const feed of stream.feeds.values()) {
+      for (const missing of feed.encoder.leftOut()) {
+        if (missing.track.id === track.id) leftOut[feed.format.name.split(':')[0]!] = missing.reason;
+      }
+    }
+    return {
+      id: track.id,
+      kind: track.kind,
+      codec: config.codec,
+      label: CODECS[config.codec].label,
+      mime: config.mime,
+      width: config.width,
+      height: config.height,
+      fps: track.kind === 'video' ? Math.round((config.frameRate || stream.statistics.frameRate) * 100) / 100 : 0,
+      profile: config.profile,
+      level: config.level,
+      sample_rate: config.sampleRate,
+      channels: config.channels,
+      language: track.language,
+      bytes: stream.statistics.trackBytes(track.id),
+      left_out: leftOut,
+    };
+  }
+
+  private describeClient(session: LiveSession) {
+    const slash = session.streamText.lastIndexOf('/');
+    return {
+      id: session.id,
+      vhost: `vid-${this.context.serverId}`,
+      stream: session.streamText === '' ? '' : streamId(session.streamText),
+      ip: session.remote.slice(0, session.remote.lastIndexOf(':')),
+      pageUrl: session.pageUrl,
+      swfUrl: '',
+      tcUrl: session.tcUrl,
+      url: session.streamText === '' ? '' : `/${session.streamText}`,
+      name: session.streamText.slice(slash + 1),
+      type: SRS_CLIENT_TYPES[`${session.protocol}:${session.role}`] ?? 'Unknown',
+      publish: session.role === 'publisher',
+      alive: Math.round((Date.now() - session.sinceMs) / 100) / 10,
+      send_bytes: session.bytesOut(),
+      recv_bytes: session.bytesIn(),
+      protocol: session.protocol,
+      role: session.role,
+      remote: session.remote,
+      user_agent: session.userAgent,
+      dropped: session.dropped(),
+    };
+  }
+}
+
+export function streamId(text: string): string {
+  return `vid-${createHash('sha1').update(text).digest('hex').slice(0, 8)}`;
+}
+
+function describeVideo(track: Track) {
+  const { codec, profile, level, width, height } = track.config;
+  return { codec: SRS_CODEC_NAMES[codec] ?? codec, profile, level, width, height };
+}
+
+function describeAudio(track: Track) {
+  const { codec, sampleRate, channels, profile } = track.config;
+  return { codec: SRS_CODEC_NAMES[codec] ?? codec, sample_rate: sampleRate, channel: channels, profile };
+}
