@@ -10,9 +10,9 @@ const BAD_ASC = 'codec.bad-aac-config';
 const MAX_ASC_BYTES = 1024;
 const MAX_SAMPLE_RATE = 384_000;
 
-export const AAC_LC = 2;
-export const AAC_SBR = 5;
-export const AAC_PS = 29;
+const AAC_LC = 2;
+const AAC_SBR = 5;
+const AAC_PS = 29;
 const AAC_ESCAPE = 31;
 const ER_AAC_LD = 23;
 const ER_AAC_ELD = 39;
@@ -54,7 +54,7 @@ export function aacRate(index: number): number {
   return SAMPLE_RATES[index] ?? 0;
 }
 
-export function aacChannels(channelConfig: number): number {
+function aacChannels(channelConfig: number): number {
   return CHANNELS[channelConfig] ?? 0;
 }
 

@@ -7,7 +7,7 @@ import { frameRateOf } from './frame-rate.ts';
 import { VIDEO_IN_BAND_CONFIG, VIDEO_KEY } from './video-flags.ts';
 
 const BAD_SEQUENCE = 'codec.bad-av1-sequence';
-export const OBU_SEQUENCE_HEADER = 1;
+const OBU_SEQUENCE_HEADER = 1;
 const OBU_TEMPORAL_DELIMITER = 2;
 const OBU_FRAME_HEADER = 3;
 const OBU_FRAME = 6;
@@ -17,7 +17,7 @@ const MAX_LEB128_BYTES = 8;
 const EMPTY = new Uint8Array(0);
 
 /** Cursor over the OBUs of a temporal unit; an OBU without size field reaches to the end. */
-export class ObuCursor {
+class ObuCursor {
   bytes: Uint8Array;
   type: number;
   /** First header byte. */

@@ -26,7 +26,7 @@ export interface AvcConfig {
   readonly high: AvcHighFields | null;
 }
 
-export interface AvcHighFields {
+interface AvcHighFields {
   readonly chromaFormat: number;
   readonly bitDepthLuma: number;
   readonly bitDepthChroma: number;

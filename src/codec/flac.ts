@@ -3,7 +3,7 @@ import { ByteReader } from '../util/byte-reader.ts';
 import { ProtocolError } from '../util/errors.ts';
 
 const BAD_FLAC = 'codec.bad-flac-config';
-export const STREAMINFO_BYTES = 34;
+const STREAMINFO_BYTES = 34;
 const BLOCK_HEADER_BYTES = 4;
 
 export interface FlacStreamInfo {

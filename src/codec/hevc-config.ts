@@ -31,7 +31,7 @@ export interface HevcConfig {
   readonly arrays: readonly HevcNalArray[];
 }
 
-export interface HevcNalArray {
+interface HevcNalArray {
   /** All NAL units of this type are here and none is in the samples. */
   readonly isComplete: boolean;
   readonly type: number;

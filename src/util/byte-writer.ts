@@ -26,7 +26,8 @@ export class ByteWriter {
   }
 
   u8(value: number): this {
-    this.buffer[this.grow(1)] = value;
+    const at = this.grow(1);
+    this.buffer[at] = value;
     return this;
   }
 
@@ -69,12 +70,15 @@ export class ByteWriter {
   }
 
   f64(value: number): this {
-    this.buffer.writeDoubleBE(value, this.grow(8));
+    const at = this.grow(8);
+    this.buffer.writeDoubleBE(value, at);
     return this;
   }
 
   bytes(value: Uint8Array): this {
-    this.buffer.set(value, this.grow(value.length));
+    // grow() may replace the buffer: its offset first.
+    const at = this.grow(value.length);
+    this.buffer.set(value, at);
     return this;
   }
 

@@ -45,8 +45,8 @@ export interface AmfLimits {
   readonly maxValues: number;
 }
 
-export const AMF_MAX_DEPTH = 16;
-export const AMF_MAX_VALUES = 10_000;
+const AMF_MAX_DEPTH = 16;
+const AMF_MAX_VALUES = 10_000;
 /** Bytes of text and byte arrays in one message, counting what references stand for. */
 const MAX_TEXT_BYTES = 4 * 1024 * 1024;
 

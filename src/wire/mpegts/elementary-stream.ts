@@ -16,7 +16,12 @@ import { parseOpusHead } from '../../codec/opus.ts';
 import { VIDEO_IN_BAND_CONFIG, VIDEO_KEY } from '../../codec/video-flags.ts';
 import { ByteWriter } from '../../util/byte-writer.ts';
 import { ProtocolError } from '../../util/errors.ts';
-import { MAX_BOUNDED_PES_PAYLOAD_BYTES, STREAM_ID_AUDIO, STREAM_ID_PRIVATE_1, STREAM_ID_VIDEO } from './pes.ts';
+import {
+  MAX_BOUNDED_PES_PAYLOAD_BYTES,
+  STREAM_ID_AUDIO,
+  STREAM_ID_PRIVATE_1,
+  STREAM_ID_VIDEO,
+} from './pes.ts';
 
 const TYPE_MPEG1_AUDIO = 0x03;
 const TYPE_MPEG2_AUDIO = 0x04;

@@ -1,6 +1,6 @@
 /**
- * Writes a transport stream of one program: ISO/IEC 13818-1. Bytes go straight into a slab, in whole packets and with
- * one reservation per call, so that a call's bytes lie in one piece.
+ * Writes a transport stream of one program: ISO/IEC 13818-1. Bytes go straight into their place, in whole packets and with
+ * one reservation per PES packet.
  *
  * Program tables come first, before every random access point of the video and otherwise every 400 ms; the clock is
  * on the video PID, on the first audio PID when there is no video. Audio frames may be grouped: several to a PES
@@ -8,13 +8,11 @@
  */
 import { isSameConfig } from '../../codec/codec-config.ts';
 import { VIDEO_KEY } from '../../codec/video-flags.ts';
-import type { SlabWriter } from '../../util/slab.ts';
 import {
   accessUnitBytes,
   isSameMapEntry,
   type Mapping,
   mapTrack,
-  reasonNotInTs,
   type TsFrame,
   type TsTrack,
   writeAccessUnit,
@@ -51,6 +49,13 @@ const GROUP_TOLERANCE_US = 5_000;
 export interface TsWriterOptions {
   /** Several audio frames per PES packet: for segments. Off: every frame goes out at once. */
   readonly groupAudio: boolean;
+}
+
+/** Where the bytes go; a SlabWriter is one. */
+export interface TsTarget {
+  /** Makes room for `bytes` in one piece and returns its offset in `slab`, which may be a new one. */
+  reserve(bytes: number, nowUs: number): number;
+  readonly slab: Buffer;
 }
 
 /** One PID and what waits for it. */
@@ -92,6 +97,7 @@ export class TsWriter {
   /** Between `begin` and `finish`: where the packets of the PES packet start and end, and how they begin. */
   private packetsAt: number;
   private packetsEnd: number;
+  private bytesBegun: number;
   private pesBytes: number;
   private pesFlags: number;
   private target: Buffer;
@@ -111,6 +117,7 @@ export class TsWriter {
     this.isDiscontinuous = false;
     this.packetsAt = 0;
     this.packetsEnd = 0;
+    this.bytesBegun = 0;
     this.pesBytes = 0;
     this.pesFlags = 0;
     this.target = Buffer.alloc(0);
@@ -139,6 +146,7 @@ export class TsWriter {
       }
     }
     const after = this.listed();
+    this.clockOutput = after[0];
     const isSame = (output: Output, index: number) =>
       output.track.id === before[index]?.track.id && isSameMapEntry(output.mapping, before[index].mapping);
     if (after.length !== before.length || !after.every(isSame)) this.renewMap(after);
@@ -153,7 +161,6 @@ export class TsWriter {
   }
 
   private renewMap(outputs: readonly Output[]): void {
-    this.clockOutput = outputs[0];
     this.mapVersion = (this.mapVersion + 1) & 31;
     const entries = outputs.map(({ pid, mapping }) => ({
       streamType: mapping.streamType,
@@ -179,23 +186,30 @@ export class TsWriter {
   }
 
   /**
-   * Appends the packets of a frame to `slab` and returns how many bytes that were: a multiple of 188, or 0 when the
+   * Appends the packets of a frame to `to` and returns how many bytes that were: a multiple of 188, or 0 when the
    * track is not carried, the frame cannot be sent, or it waits in a group.
    */
-  write(frame: TsFrame, slab: SlabWriter): number {
+  write(frame: TsFrame, to: TsTarget): number {
     const output = this.outputs[frame.trackId % PID_COUNT];
     if (output === undefined || output.track.id !== frame.trackId) return 0;
-    if (frame.config !== output.config && !this.replaceConfig(output, frame)) return 0;
+    let written = 0;
+    if (frame.config !== output.config) {
+      // What waits in a group still belongs to the config before.
+      if (!isSameConfig(frame.config, output.config)) written = this.writeGroup(output, to);
+      if (!this.replaceConfig(output, frame)) return written;
+    }
     const bytes = accessUnitBytes(output.mapping, frame);
-    if (bytes === 0) return 0;
-    if (this.groupAudio && output.track.kind === 'audio') return this.addToGroup(output, frame, bytes, slab);
-    return this.writeFrame(output, frame, bytes, slab);
+    if (bytes === 0) return written;
+    if (!this.groupAudio || output.track.kind !== 'audio')
+      written += this.writeFrame(output, frame, bytes, to);
+    else written += this.addToGroup(output, frame, bytes, to);
+    return written;
   }
 
   /** Appends all audio that waits in groups. Returns the bytes written. */
-  flush(slab: SlabWriter): number {
+  flush(to: TsTarget): number {
     let written = 0;
-    for (const output of this.outputs) if (output !== undefined) written += this.writeGroup(output, slab);
+    for (const output of this.outputs) if (output !== undefined) written += this.writeGroup(output, to);
     return written;
   }
 
@@ -213,36 +227,36 @@ export class TsWriter {
     return true;
   }
 
-  private writeFrame(output: Output, frame: TsFrame, bytes: number, slab: SlabWriter): number {
+  private writeFrame(output: Output, frame: TsFrame, bytes: number, to: TsTarget): number {
     const isKey = output.track.kind === 'video' && (frame.flags & VIDEO_KEY) !== 0;
     if (isKey) this.requestTables();
-    const at = this.begin(output, frame, bytes, isKey, slab);
+    const at = this.begin(output, frame, bytes, isKey, to);
     writeAccessUnit(output.mapping, frame, this.target, at);
     return this.finish(output);
   }
 
-  private addToGroup(output: Output, frame: TsFrame, bytes: number, slab: SlabWriter): number {
+  private addToGroup(output: Output, frame: TsFrame, bytes: number, to: TsTarget): number {
     const { group } = output;
     let written = 0;
     const first = group[0];
     if (first !== undefined) {
       const isOffPlace = Math.abs(frame.pts - first.pts - output.groupUs) > GROUP_TOLERANCE_US;
       const isFull = group.length === MAX_GROUP_FRAMES || output.groupBytes + bytes > MAX_GROUP_BYTES;
-      if (isOffPlace || isFull || first.config !== frame.config) written = this.writeGroup(output, slab);
+      if (isOffPlace || isFull) written = this.writeGroup(output, to);
     }
     group.push(frame);
     output.groupBytes += bytes;
     output.groupUs += frame.duration;
     // Goes out as soon as one more frame of the same length would make it too long.
     const isLong = frame.duration === 0 || output.groupUs + frame.duration > MAX_GROUP_US;
-    return isLong ? written + this.writeGroup(output, slab) : written;
+    return isLong ? written + this.writeGroup(output, to) : written;
   }
 
-  private writeGroup(output: Output, slab: SlabWriter): number {
+  private writeGroup(output: Output, to: TsTarget): number {
     const { group } = output;
     const first = group[0];
     if (first === undefined) return 0;
-    let at = this.begin(output, first, output.groupBytes, false, slab);
+    let at = this.begin(output, first, output.groupBytes, false, to);
     for (let i = 0; i < group.length; i++) at = writeAccessUnit(output.mapping, group[i]!, this.target, at);
     group.length = 0;
     output.groupBytes = 0;
@@ -254,7 +268,7 @@ export class TsWriter {
    * Reserves the packets of a PES packet with `bytes` of payload, writes what goes before it and its header, and
    * returns where in `this.target` the payload must be put before `finish`.
    */
-  private begin(output: Output, frame: TsFrame, bytes: number, isKey: boolean, slab: SlabWriter): number {
+  private begin(output: Output, frame: TsFrame, bytes: number, isKey: boolean, to: TsTarget): number {
     const dtsTicks = ticksFromUs(frame.dts);
     // A negative composition offset is against the standard; such a frame is shown when it is decoded.
     const ptsTicks = Math.max(ticksFromUs(frame.pts), dtsTicks);
@@ -266,13 +280,13 @@ export class TsWriter {
     const isRandomAccess = isKey || (isOnClockPid && output.track.kind === 'audio');
     let flags = isRandomAccess ? ADAPTATION_RANDOM_ACCESS : 0;
     if (isOnClockPid) flags |= ADAPTATION_PCR;
-    if (this.isDiscontinuous && isOnClockPid && alone === 0) flags |= ADAPTATION_DISCONTINUITY;
+    if (this.isDiscontinuous && isOnClockPid) flags |= ADAPTATION_DISCONTINUITY;
 
     const pesBytes = pesHeaderBytes(ptsTicks !== dtsTicks) + bytes;
     const tableBytes = hasTables ? this.association.length + this.map.length : 0;
     const total = tableBytes + (alone + tsPacketCount(pesBytes, flags)) * TS_PACKET_BYTES;
-    let at = slab.reserve(total, frame.arrival);
-    this.target = slab.slab;
+    let at = to.reserve(total, frame.arrival);
+    this.target = to.slab;
     this.packetsEnd = at + total;
     if (hasTables) at = this.writeTables(at, frame.dts);
     for (let i = 0; i < alone; i++) at = this.writeClock(at);
@@ -282,7 +296,7 @@ export class TsWriter {
     this.pesFlags = flags;
     const pesAt = this.packetsEnd - pesBytes;
     const { streamId } = output.mapping;
-    this.reserved = total;
+    this.bytesBegun = total;
     return writePesHeader(this.target, pesAt, streamId, bytes, wrapTicks(ptsTicks), wrapTicks(dtsTicks));
   }
 
@@ -320,8 +334,6 @@ export class TsWriter {
       pesFlags,
       pcrTicks,
     );
-    return this.reserved;
+    return this.bytesBegun;
   }
 }
-
-export { reasonNotInTs };

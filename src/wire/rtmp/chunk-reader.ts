@@ -13,7 +13,7 @@ import { MESSAGE_ABORT, MESSAGE_AGGREGATE, MESSAGE_SET_CHUNK_SIZE, RtmpMessage }
 
 export type { RtmpMessage };
 
-export interface ChunkReaderOptions {
+interface ChunkReaderOptions {
   readonly maxMessageBytes: number;
   readonly maxChunkStreams: number;
   /** May throw (the session ends) and may call `stop`. Must not call `receive`. */

@@ -33,7 +33,7 @@ export interface Command {
   readonly args: readonly AmfValue[];
 }
 
-export interface DataMessage {
+interface DataMessage {
   /** Handler name such as `onMetaData`, also when it was wrapped in `@setDataFrame`. */
   readonly name: string;
   /** The server is asked to keep it for players that join later. */
@@ -196,7 +196,7 @@ export function onBandwidthDone(): Buffer {
   return serializeCommand('onBWDone', 0, null);
 }
 
-export interface ConnectInfo extends EnhancedCapabilities {
+interface ConnectInfo extends EnhancedCapabilities {
   readonly app: string;
   readonly tcUrl: string;
   readonly pageUrl: string;

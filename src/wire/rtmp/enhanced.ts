@@ -4,10 +4,9 @@
  */
 import { type AmfObject, type AmfValue, isAmfObject, makeAmfObject } from '../amf/amf-value.ts';
 
-/** Bits of a codec's mask in the info maps. */
-export const CAN_DECODE = 1;
-export const CAN_ENCODE = 2;
-export const CAN_FORWARD = 4;
+/** Bits of a codec's mask in the info maps (2 is: can encode). */
+const CAN_DECODE = 1;
+const CAN_FORWARD = 4;
 
 /** Bits of capsEx. */
 export const CAPS_RECONNECT = 1;
@@ -19,7 +18,7 @@ const ANY = '*';
 const MAX_FOUR_CCS = 64;
 
 /** FourCC (or `*`) to mask. */
-export type FourCcMap = ReadonlyMap<string, number>;
+type FourCcMap = ReadonlyMap<string, number>;
 
 /** Null is what the peer did not mention; many that could do more mention nothing at all. */
 export interface EnhancedCapabilities {

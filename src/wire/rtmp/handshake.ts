@@ -9,15 +9,15 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { ProtocolError } from '../../util/errors.ts';
 
-export type HandshakeKind = 'simple' | 'digest0' | 'digest1';
+type HandshakeKind = 'simple' | 'digest0' | 'digest1';
 
-export interface HandshakeOptions {
+interface HandshakeOptions {
   readonly randomBytes: (count: number) => Uint8Array;
   /** Any millisecond clock; only its low 32 bits are sent. */
   readonly nowMs: number;
 }
 
-export interface ClientHandshakeOptions extends HandshakeOptions {
+interface ClientHandshakeOptions extends HandshakeOptions {
   /** Offer the digest handshake (the usual case); a server that only knows the simple one still answers. */
   readonly digest?: boolean;
 }

@@ -30,7 +30,7 @@ export const USER_CONTROL_STREAM_IS_RECORDED = 4;
 export const USER_CONTROL_PING_REQUEST = 6;
 export const USER_CONTROL_PING_RESPONSE = 7;
 
-export type BandwidthLimitType = 'hard' | 'soft' | 'dynamic';
+type BandwidthLimitType = 'hard' | 'soft' | 'dynamic';
 
 const BANDWIDTH_LIMIT_TYPES: readonly BandwidthLimitType[] = ['hard', 'soft', 'dynamic'];
 const NO_BYTES = new Uint8Array(0);
@@ -45,7 +45,7 @@ export class RtmpMessage {
   payload: Uint8Array = NO_BYTES;
 }
 
-export interface UserControl {
+interface UserControl {
   readonly event: number;
   /** The stream id; of pings the time stamp to be returned. 0 when the event carries nothing. */
   readonly value: number;
@@ -87,7 +87,7 @@ export function serializeControlNumber(value: number): Buffer {
   return new ByteWriter(4).u32(value).finish();
 }
 
-export interface PeerBandwidth {
+interface PeerBandwidth {
   /** Bytes, as in Window Acknowledgement Size. */
   readonly windowBytes: number;
   readonly limit: BandwidthLimitType;

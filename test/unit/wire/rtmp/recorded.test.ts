@@ -50,7 +50,9 @@ test('the table of recordings is complete', () => assert.equal(Object.keys(expec
 for (const [name, { messages, payloadSha256 }] of Object.entries(expected)) {
   for (const [how, pieces] of feedings(load(name), 5)) {
     test(`recorded ${name}, ${how}`, () => {
-      const handshake = name.endsWith('c2s') ? new ServerHandshake(options) : new ClientHandshake(options);
+      const handshake: ServerHandshake | ClientHandshake = name.endsWith('c2s')
+        ? new ServerHandshake(options)
+        : new ClientHandshake(options);
       const seen: number[][] = [];
       const hash = createHash('sha256');
       const reader = new ChunkReader({

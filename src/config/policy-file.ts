@@ -1,0 +1,281 @@
+/** policy.xml -> rules. The forms of smart_rtmpd (vhosts, urls) and our own (application, stream) side by side. */
+
+import type * as z from 'zod';
+import { FORWARD_TARGET_PHRASE, forwardSection, parseForward } from '../service/relay/forward-config.ts';
+import type { XmlAttribute, XmlDocument, XmlElement } from '../util/xml-document.ts';
+import { NamePattern } from './name-pattern.ts';
+import { overridesOf, type PolicyRule, plainHost, type RuleForward, type RuleKind } from './policy-rule.ts';
+import { type Report, shown } from './report.ts';
+import { type Given, type KnownNames, knownNames, SectionReader } from './section-reader.ts';
+import { plainName, type Section } from './setting.ts';
+import { UNUSED_RULE_ELEMENTS } from './smart-rtmpd-elements.ts';
+import { MERGE_OF_LATENCY, STREAM_SECTIONS } from './stream-policy.ts';
+
+const MAX_RULES = 10_000;
+const MAX_STARS = 8;
+const MAX_NAME_LENGTH = 512;
+
+/** Stream setting by its path: `gop.frames`. */
+export function streamField(path: string): z.ZodType {
+  const [sectionName = '', key = ''] = path.split('.');
+  const sections: Readonly<Record<string, Section>> = STREAM_SECTIONS;
+  const field = sections[sectionName]?.fields[key];
+  if (field === undefined) throw new TypeError(`${path} is no stream setting`);
+  return field;
+}
+
+const STREAM_NAMES: ReadonlyMap<string, KnownNames> = new Map(
+  Object.values(STREAM_SECTIONS).map((section) => [section.name, knownNames(section, streamField)]),
+);
+const FORWARD_NAMES = knownNames(forwardSection, streamField);
+const RULE_ELEMENTS = ['forward', ...STREAM_NAMES.keys()];
+
+export class PolicyFile {
+  /** Every rule, streams of applications included. */
+  readonly rules: PolicyRule[] = [];
+  /** Rules as they stand in the file. */
+  readonly outerRules: PolicyRule[] = [];
+  private readonly document: XmlDocument;
+  private readonly report: Report;
+  private readonly reader: SectionReader;
+
+  constructor(document: XmlDocument, report: Report) {
+    this.document = document;
+    this.report = report;
+    this.reader = new SectionReader(document, report);
+  }
+
+  /** Reads a whole policy. */
+  readRoot(): void {
+    const { root } = this.document;
+    if (root.name !== 'policy') {
+      this.report.error(
+        this.document.where(root.offset),
+        `the outermost element is <${shown(root.name)}>; it must be <policy>.`,
+      );
+      return;
+    }
+    this.readGroup(root, ['application', 'vhosts', 'urls', 'vhost', 'url']);
+  }
+
+  /** Reads `<policy>`, `<vhosts>` or `<urls>`. */
+  readGroup(group: XmlElement, allowed: readonly string[]): void {
+    this.readAttributes(group, []);
+    this.reader.refuseText(group);
+    for (const child of group.children) {
+      if (!allowed.includes(child.name)) {
+        if (RULE_ELEMENTS.includes(child.name)) this.misplaced(child);
+        else this.reader.unknownElement(child, group, allowed);
+      } else if (child.name === 'vhosts' || child.name === 'urls') {
+        this.readGroup(child, ['vhost', 'url']);
+      } else {
+        this.addOuter(this.readRule(child));
+      }
+    }
+  }
+
+  private misplaced(child: XmlElement): void {
+    const message = `<${child.name}> belongs inside <application>, <stream>, <vhost> or <url>.`;
+    this.report.error(this.document.where(child.offset), message);
+  }
+
+  private addOuter(rule: PolicyRule | null): void {
+    if (rule === null) return;
+    this.outerRules.push(rule);
+    this.rules.push(rule, ...rule.streams);
+    if (this.rules.length > MAX_RULES)
+      this.report.error(rule.where, `there are more than ${MAX_RULES} rules.`);
+  }
+
+  private readRule(element: XmlElement): PolicyRule | null {
+    const name = this.readName(element);
+    if (element.name === 'application') return this.readApplication(element, name);
+    const kind = element.name === 'vhost' ? 'vhost' : 'url';
+    const place = name === null ? null : this.parseUrl(name, kind);
+    if (name === null || place === null) {
+      this.readContent(element, [], '', '', kind === 'vhost');
+      return null;
+    }
+    return this.makeRule(element, kind, name.value, place.host, place.path);
+  }
+
+  private readApplication(element: XmlElement, name: XmlAttribute | null): PolicyRule | null {
+    const app = name === null ? '' : this.checkNames(name);
+    const streams: PolicyRule[] = [];
+    for (const child of element.children) {
+      if (child.name !== 'stream') continue;
+      const streamName = this.readName(child);
+      const stream = streamName === null ? '' : this.checkNames(streamName);
+      const rule = this.makeRule(child, 'stream', stream, '*', `${app}/${stream}`);
+      if (stream !== '' && app !== '') streams.push(rule);
+    }
+    const rule = this.makeRule(element, 'application', app, '*', `${app}/*`, streams);
+    return app === '' ? null : rule;
+  }
+
+  private makeRule(
+    element: XmlElement,
+    kind: Exclude<RuleKind, 'defaults'>,
+    name: string,
+    host: string,
+    path: string,
+    streams: readonly PolicyRule[] = [],
+  ): PolicyRule {
+    const given: Given[] = [];
+    const appendsStream = kind === 'application' || kind === 'vhost' || path.includes('*');
+    const extra = kind === 'application' ? ['stream'] : [];
+    const isSmart = kind === 'vhost' || kind === 'url';
+    const rewrite = isSmart ? (element.children.find((child) => child.name === 'rewrite')?.text ?? '') : '';
+    const forwards = this.readContent(element, given, rewrite, extra[0] ?? '', appendsStream, isSmart);
+    return {
+      kind,
+      name,
+      host: new NamePattern(plainHost(host)),
+      path: new NamePattern(path),
+      given,
+      values: overridesOf(given),
+      forwards,
+      streams,
+      where: this.document.where(element.offset),
+    };
+  }
+
+  /** Stream settings and forwards inside a rule; `nested` is an element that the caller reads. */
+  private readContent(
+    element: XmlElement,
+    given: Given[],
+    rewrite: string,
+    nested: string,
+    appendsStream: boolean,
+    isSmart = true,
+  ): RuleForward[] {
+    const forwards: RuleForward[] = [];
+    const seen = new Map<string, string>();
+    this.reader.refuseText(element);
+    for (const child of element.children) {
+      const names = STREAM_NAMES.get(child.name);
+      if (child.name === nested && nested !== '') continue;
+      if (child.name === 'forward') {
+        const forward = this.readForward(child, rewrite, appendsStream);
+        if (forward !== null) forwards.push(forward);
+      } else if (names !== undefined) {
+        this.refuseSecond(child, seen);
+        given.push(...this.withPresets(this.reader.read(child, names)));
+      } else if (!isSmart || !this.readSmart(child, given)) {
+        this.reader.unknownElement(
+          child,
+          element,
+          nested === '' ? RULE_ELEMENTS : [...RULE_ELEMENTS, nested],
+        );
+      }
+    }
+    return forwards;
+  }
+
+  private refuseSecond(child: XmlElement, seen: Map<string, string>): void {
+    const where = this.document.where(child.offset);
+    const earlier = seen.get(child.name);
+    if (earlier === undefined) seen.set(child.name, where);
+    else this.report.error(where, `<${child.name}> is given twice (first at ${earlier}).`);
+  }
+
+  /** A latency word sets the merge time of the same rule unless that is given itself. */
+  private withPresets(given: readonly Given[]): readonly Given[] {
+    const latency = given.find((one) => one.path === 'play.latency');
+    if (latency === undefined || given.some((one) => one.path === 'play.mergeMs')) return given;
+    const text = MERGE_OF_LATENCY[String(latency.value)]!;
+    const value = streamField('play.mergeMs').parse(text);
+    return [...given, { path: 'play.mergeMs', text, value, where: latency.where }];
+  }
+
+  /** Elements of old smart_rtmpd builds. */
+  private readSmart(child: XmlElement, given: Given[]): boolean {
+    const name = plainName(child.name);
+    if (name === 'rewrite') return true;
+    const where = this.document.where(child.offset);
+    const what = `<${child.name}>${shown(child.text)}</${child.name}>`;
+    if (name === 'hashls') {
+      const result = streamField('hls.enable').safeParse(child.text);
+      if (result.success) given.push({ path: 'hls.enable', text: child.text, value: result.data, where });
+      else this.report.error(where, `${what} ${result.error.issues[0]!.message}.`);
+      return true;
+    }
+    const reason = UNUSED_RULE_ELEMENTS[name];
+    if (reason !== undefined) this.reader.warnUnused(where, what, reason);
+    return reason !== undefined;
+  }
+
+  private readForward(
+    element: XmlElement,
+    inheritedRewrite: string,
+    appendsStream: boolean,
+  ): RuleForward | null {
+    const where = this.document.where(element.offset);
+    const given = this.reader.read(element, FORWARD_NAMES, [], true);
+    const enable = given.find((one) => one.path === 'forward.enable')?.value !== false;
+    const rewrite = given.find((one) => one.path === 'forward.rewrite')?.text ?? '';
+    if (element.text === '' && !enable) return { forward: null, enable, where };
+    const forward = parseForward(element.text, rewrite || inheritedRewrite, appendsStream, where);
+    if (forward !== null) return { forward: Object.freeze(forward), enable, where };
+    const what = element.text === '' ? '<forward/>' : `<forward>${shown(element.text)}</forward>`;
+    this.report.error(where, `${what} ${FORWARD_TARGET_PHRASE}.`);
+    return null;
+  }
+
+  /** The name attribute; any other is an error. */
+  private readName(element: XmlElement): XmlAttribute | null {
+    const name = this.readAttributes(element, ['name']);
+    if (name !== undefined) return name;
+    this.report.error(
+      this.document.where(element.offset),
+      `<${element.name}> needs a name: <${element.name} name="…">.`,
+    );
+    return null;
+  }
+
+  private readAttributes(element: XmlElement, allowed: readonly string[]): XmlAttribute | undefined {
+    for (const { name, value, offset } of element.attributes) {
+      if (!allowed.includes(name)) this.reader.unknownAttribute(name, value, offset, element, allowed);
+    }
+    return element.attributes.find((attribute) => allowed.includes(attribute.name));
+  }
+
+  /** An application or stream name, several levels allowed; '' after an error. */
+  private checkNames(name: XmlAttribute): string {
+    const text = name.value.trim();
+    if (isNamePath(text)) return text;
+    const what = `name="${shown(name.value)}"`;
+    const message = `${what} is no name such as live, cam/yard or cam* (no empty levels, at most ${MAX_STARS} stars).`;
+    this.report.error(this.document.where(name.offset), message);
+    return '';
+  }
+
+  /** `rtmp://host[:port]/app[/stream]`; the port is not compared, one server's addresses all lead to one stream. */
+  private parseUrl(name: XmlAttribute, kind: 'vhost' | 'url'): { host: string; path: string } | null {
+    const match = /^[a-z]+:\/\/(\[[^\]\s/]+\]|[^\s/:?#[\]]+)(?::\d{1,5})?(?:\/([^\s?#]*))?$/.exec(
+      name.value.trim(),
+    );
+    const host = match?.[1] ?? '';
+    const path = (match?.[2] ?? '').replace(/\/$/, '');
+    const isWhole = kind === 'url' ? path.includes('/') || path === '*' : true;
+    if (match !== null && isWhole && (path === '' || isNamePath(path)) && starsOf(host) <= MAX_STARS) {
+      return { host, path: kind === 'url' ? path : path === '' ? '*' : `${path}/*` };
+    }
+    const form = kind === 'url' ? 'rtmp://host/application/stream' : 'rtmp://host/application';
+    this.report.error(
+      this.document.where(name.offset),
+      `name="${shown(name.value)}" is not of the form ${form}.`,
+    );
+    return null;
+  }
+}
+
+function starsOf(text: string): number {
+  return text.split('*').length - 1;
+}
+
+function isNamePath(text: string): boolean {
+  if (text.length > MAX_NAME_LENGTH || starsOf(text) > MAX_STARS) return false;
+  if (/[\s\\<>"?#]/.test(text)) return false;
+  return text.split('/').every((level) => level !== '' && level !== '.' && level !== '..');
+}

@@ -1,0 +1,171 @@
+/**
+ * Matches an XML element against the section that it stands for. A setting may be an attribute or a child element.
+ * Whatever is not known is an error with the nearest known name; what smart_rtmpd knows and this version does not
+ * use is a warning.
+ */
+import type * as z from 'zod';
+import { nearestName } from '../util/edit-distance.ts';
+import type { XmlDocument, XmlElement } from '../util/xml-document.ts';
+import { type Report, shown } from './report.ts';
+import { metaOf, plainName, type Section, xmlName } from './setting.ts';
+
+/** A setting as it was given, checked. */
+export interface Given {
+  /** `rtmp.chunkSize`. */
+  readonly path: string;
+  readonly text: string;
+  readonly value: unknown;
+  readonly where: string;
+}
+
+/** What a name inside a section stands for. */
+export type KnownName =
+  | { readonly kind: 'field'; readonly path: string; readonly spelling: string; readonly schema: z.ZodType }
+  | { readonly kind: 'unused'; readonly spelling: string; readonly reason: string };
+
+/** Plain name -> meaning. */
+export type KnownNames = ReadonlyMap<string, KnownName>;
+
+/** `fieldOf` finds stream settings by path, for names that are their defaults. */
+export function knownNames(section: Section, fieldOf: (path: string) => z.ZodType): KnownNames {
+  const names = new Map<string, KnownName>();
+  const byPlainName = new Map<string, KnownName>();
+  for (const [key, schema] of Object.entries(section.fields)) {
+    const known: KnownName = {
+      kind: 'field',
+      path: `${section.name}.${key}`,
+      spelling: xmlName(key, schema),
+      schema,
+    };
+    names.set(plainName(known.spelling), known);
+    byPlainName.set(plainName(known.spelling), known);
+  }
+  for (const [alias, name] of Object.entries(section.aliases)) names.set(alias, byPlainName.get(name)!);
+  for (const [spelling, path] of Object.entries(section.streamDefaults)) {
+    names.set(plainName(spelling), { kind: 'field', path, spelling, schema: fieldOf(path) });
+  }
+  for (const [spelling, reason] of Object.entries(section.unused)) {
+    names.set(plainName(spelling), { kind: 'unused', spelling, reason });
+  }
+  return names;
+}
+
+/** `did you mean <port>?`, or all that is known. */
+export function hint(name: string, known: Iterable<string>, decorate: (name: string) => string): string {
+  const all = [...new Set(known)];
+  const meant = nearestName(name, all);
+  if (meant !== '') return `; did you mean ${decorate(meant)}?`;
+  return all.length === 0 ? '.' : `; known here: ${all.map(decorate).join(', ')}.`;
+}
+
+export const asElement = (name: string) => `<${name}>`;
+
+export class SectionReader {
+  private readonly document: XmlDocument;
+  private readonly report: Report;
+
+  constructor(document: XmlDocument, report: Report) {
+    this.document = document;
+    this.report = report;
+  }
+
+  /**
+   * The settings that `element` gives. `skip` names attributes that the caller reads itself; text of the element's
+   * own is refused unless `hasText`.
+   */
+  read(element: XmlElement, names: KnownNames, skip: readonly string[] = [], hasText = false): Given[] {
+    const given = new Map<string, Given>();
+    const keep = (one: Given | null, what: string) => {
+      if (one === null) return;
+      const earlier = given.get(one.path);
+      if (earlier === undefined) given.set(one.path, one);
+      else this.report.error(one.where, `${what} is given twice (first at ${earlier.where}).`);
+    };
+    for (const { name, value, offset } of element.attributes) {
+      if (skip.includes(name)) continue;
+      keep(
+        this.setting(name, value, offset, names, `${shown(name)}="${shown(value)}"`, element),
+        shown(name),
+      );
+    }
+    for (const child of element.children) {
+      const what =
+        child.text === '' ? `<${shown(child.name)}/>` : `<${child.name}>${shown(child.text)}</${child.name}>`;
+      const one = this.setting(child.name, child.text, child.offset, names, what, element, true);
+      if (one !== null) this.refuseContent(child);
+      keep(one, asElement(shown(child.name)));
+    }
+    if (!hasText) this.refuseText(element);
+    return [...given.values()];
+  }
+
+  private setting(
+    name: string,
+    text: string,
+    offset: number,
+    names: KnownNames,
+    what: string,
+    parent: XmlElement,
+    isElement = false,
+  ): Given | null {
+    const where = this.document.where(offset);
+    const known = names.get(plainName(name));
+    if (known === undefined) {
+      const spellings = [...names.values()].map((one) => one.spelling);
+      if (isElement)
+        this.unknownElement(parent.children.find((child) => child.offset === offset)!, parent, spellings);
+      else this.unknownAttribute(name, text, offset, parent, spellings);
+      return null;
+    }
+    if (known.kind === 'unused') {
+      if (text !== '') this.warnUnused(where, what, known.reason);
+      return null;
+    }
+    const result = known.schema.safeParse(text);
+    if (!result.success) {
+      const message = result.error.issues[0]!.message;
+      this.report.error(where, `${what} ${message}${message.endsWith('?') ? '' : '.'}`);
+      return null;
+    }
+    const { unused, defaultText } = metaOf(known.schema);
+    if (unused !== undefined && text !== defaultText) this.warnUnused(where, what, unused);
+    return { path: known.path, text, value: result.data, where };
+  }
+
+  warnUnused(where: string, what: string, reason: string): void {
+    this.report.warn(where, `${what} is not used by this version: ${reason}.`);
+  }
+
+  unknownElement(child: XmlElement, parent: XmlElement, known: Iterable<string>): void {
+    const suffix = hint(child.name, known, asElement);
+    this.report.error(
+      this.document.where(child.offset),
+      `unknown element <${shown(child.name)}> in <${parent.name}>${suffix}`,
+    );
+  }
+
+  unknownAttribute(
+    name: string,
+    value: string,
+    offset: number,
+    parent: XmlElement,
+    known: Iterable<string>,
+  ): void {
+    const suffix = hint(name, known, (one) => one);
+    const what = `unknown attribute ${shown(name)}="${shown(value)}" of <${parent.name}>`;
+    this.report.error(this.document.where(offset), `${what}${suffix}`);
+  }
+
+  /** A setting holds text and nothing else. */
+  private refuseContent(element: XmlElement): void {
+    for (const child of element.children) this.unknownElement(child, element, []);
+    for (const { name, value, offset } of element.attributes)
+      this.unknownAttribute(name, value, offset, element, []);
+  }
+
+  refuseText(element: XmlElement): void {
+    if (element.text === '') return;
+    const where = this.document.where(element.textOffset);
+    this.report.error(where, `text "${shown(element.text)}" does not belong in <${element.name}>.`);
+  }
+}

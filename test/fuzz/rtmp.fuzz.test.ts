@@ -1,0 +1,126 @@
+/** Seeded, time-boxed: whatever arrives, the RTMP readers end in messages or in a ProtocolError, and soon. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { ProtocolError, RejectedError } from '../../src/util/errors.ts';
+import { ChunkReader } from '../../src/wire/rtmp/chunk-reader.ts';
+import { parseCommand, parseConnect, parseData } from '../../src/wire/rtmp/command.ts';
+import { acceptedFourCcs, enhancedAnswer } from '../../src/wire/rtmp/enhanced.ts';
+import { ServerHandshake } from '../../src/wire/rtmp/handshake.ts';
+import { parseControlNumber, parsePeerBandwidth, parseUserControl } from '../../src/wire/rtmp/message.ts';
+import { parseStreamAddress } from '../../src/wire/rtmp/rtmp-url.ts';
+
+const SECONDS = Number(process.env['FUZZ_SECONDS'] ?? 1);
+const SEED = Number(process.env['FUZZ_SEED'] ?? 20_240_817);
+const HANDSHAKE_BYTES = 3073;
+const FOLDER = new URL('../vectors/rtmp/', import.meta.url);
+const samples = readdirSync(FOLDER)
+  .filter((name) => name.endsWith('.bin'))
+  .map((name) => readFileSync(new URL(name, FOLDER)));
+
+function random(seed: number): (below: number) => number {
+  let state = seed >>> 0;
+  return (below) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % below;
+  };
+}
+
+function mutate(bytes: Buffer, next: (below: number) => number): Buffer {
+  const start = next(2) === 0 ? 0 : next(bytes.length);
+  const copy = Buffer.from(bytes.subarray(start, start + 1 + next(6000)));
+  const changes = next(12);
+  for (let i = 0; i < changes; i++) {
+    const at = next(copy.length);
+    copy[at] = next(3) === 0 ? [0, 1, 0xff, 0x7f, 0x80, 0xc0, 0x41][next(7)]! : next(256);
+  }
+  return copy;
+}
+
+/** Runs what may refuse its input; any other error fails the test. */
+function tolerate(run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    if (!(error instanceof ProtocolError) && !(error instanceof RejectedError)) throw error;
+  }
+}
+
+function interpret(typeId: number, payload: Uint8Array): void {
+  tolerate(() => {
+    const command = parseCommand(typeId === 17 ? 17 : 20, payload);
+    const connect = parseConnect(command);
+    acceptedFourCcs(connect);
+    enhancedAnswer(connect, 7);
+    const stream = command.args[0];
+    parseStreamAddress(connect.tcUrl, connect.app, typeof stream === 'string' ? stream : '');
+  });
+  tolerate(() => parseData(typeId === 15 ? 15 : 18, payload));
+  tolerate(() => parseUserControl(payload));
+  tolerate(() => parseControlNumber(payload));
+  tolerate(() => parsePeerBandwidth(payload));
+}
+
+/** Same input, same messages, however it is cut; returns them in short. */
+function readAll(bytes: Buffer, pieceBytes: (left: number) => number): string[] {
+  const seen: string[] = [];
+  const reader = new ChunkReader({
+    maxMessageBytes: 100_000,
+    maxChunkStreams: 8,
+    onMessage: (message) => {
+      assert.ok(message.payload.length <= 100_000);
+      const sum = message.payload.reduce((total, byte) => (total * 31 + byte) >>> 0, 7);
+      seen.push(
+        `${message.typeId} ${message.streamId} ${message.timestamp} ${message.payload.length} ${sum}`,
+      );
+      interpret(message.typeId, message.payload);
+    },
+  });
+  try {
+    for (let at = 0; at < bytes.length; ) {
+      const size = pieceBytes(bytes.length - at);
+      reader.receive(bytes.subarray(at, at + size));
+      at += size;
+    }
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    seen.push(error.code);
+  }
+  return seen;
+}
+
+test('fuzz: chunk reader and what its messages hold', () => {
+  const next = random(SEED);
+  const until = performance.now() + SECONDS * 1000;
+  let rounds = 0;
+  for (; performance.now() < until || rounds === 0; rounds++) {
+    const sample = samples[next(samples.length)]!.subarray(HANDSHAKE_BYTES);
+    const bytes =
+      next(8) === 0 ? Buffer.from(Array.from({ length: 300 }, () => next(256))) : mutate(sample, next);
+    const whole = readAll(bytes, (left) => left);
+    assert.deepEqual(
+      readAll(bytes, () => 1 + next(next(2) === 0 ? 4 : 400)),
+      whole,
+      `seed ${SEED}, round ${rounds}`,
+    );
+  }
+});
+
+test('fuzz: server handshake', () => {
+  const next = random(SEED + 1);
+  const until = performance.now() + SECONDS * 250;
+  for (let round = 0; performance.now() < until || round === 0; round++) {
+    const bytes = Buffer.from(samples[next(samples.length)]!.subarray(0, 3200));
+    for (let i = next(4); i > 0; i--) bytes[next(next(2) === 0 ? 9 : 1600)] = next(256);
+    tolerate(() => {
+      const handshake = new ServerHandshake({ randomBytes: (count) => new Uint8Array(count), nowMs: round });
+      let used = 0;
+      while (!handshake.done && used < bytes.length)
+        used += handshake.receive(bytes.subarray(used, used + 1 + next(2000)));
+      assert.equal(used, HANDSHAKE_BYTES);
+      assert.equal(handshake.output()!.length, HANDSHAKE_BYTES);
+    });
+  }
+});
