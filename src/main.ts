@@ -8,7 +8,7 @@ import { type CommandLine, HELP, parseCommandLine } from './app/command-line.ts'
 import { CrashGuard } from './app/crash-guard.ts';
 import { readAsset } from './app/embedded-assets.ts';
 import { readConfiguration } from './app/read-configuration.ts';
-import { argumentsOfUser, configFolder, homeFolder } from './app/locations.ts';
+import { argumentsOfUser, besideHome, configFolder } from './app/locations.ts';
 import { MODULES } from './app/modules.ts';
 import { VERSION } from './app/version.ts';
 import { ConfigurationError } from './config/configuration.ts';
@@ -72,7 +72,7 @@ async function run(line: CommandLine, args: readonly string[]): Promise<void> {
     const { log } = configuration.server;
     writer = new LogWriter({
       console: log.console,
-      folder: log.file ? join(homeFolder(), log.dir) : '',
+      folder: log.file ? besideHome(log.dir) : '',
       maxBytes: log.maxSize,
       keepFiles: log.keep,
       json: log.json,
@@ -86,6 +86,7 @@ async function run(line: CommandLine, args: readonly string[]): Promise<void> {
       modules: MODULES,
       logHub,
       readAsset,
+      pathBeside: besideHome,
       onFault: guard.report,
     });
     await application.start();

@@ -27,6 +27,7 @@ export interface ApplicationOptions {
   readonly modules: readonly ServerModule[];
   readonly logHub: LogHub;
   readonly readAsset: (path: string) => Uint8Array | null;
+  readonly pathBeside: (name: string) => string;
   readonly onFault: (error: unknown) => void;
 }
 
@@ -50,7 +51,7 @@ export class Application {
     this.log = options.logHub.logger();
     this.tick = new TickWheel(systemClock, onFault);
     const pump = new Pump(systemClock, onFault);
-    this.hub = new StreamHub(pump, systemClock, this.tick, (key) => this.rulesFor(key));
+    this.hub = new StreamHub(pump, systemClock, this.tick, (key, host) => this.rulesFor(key, host));
     this.limits = new ConnectionLimits(server.limits.connections, server.limits.perAddress);
     this.admission = new Admission(resolver);
     const files = {
@@ -87,12 +88,13 @@ export class Application {
       clock: systemClock,
       tick: this.tick,
       readAsset: options.readAsset,
+      pathBeside: options.pathBeside,
       onFault,
     };
   }
 
-  private rulesFor(key: StreamKey): StreamRules {
-    const policy = this.configuration.resolver.resolve(key.vhost, key.app, key.name);
+  private rulesFor(key: StreamKey, host: string): StreamRules {
+    const policy = this.configuration.resolver.resolve(host, key.app, key.name);
     return {
       busy: policy.publish.busy,
       graceMs: policy.publish.graceMs,

@@ -2,7 +2,6 @@
  * Where things lie: beside the executable when packaged, in the repository otherwise; never the current folder.
  * A packaged executable repeats its own path in argv, a child of it once more.
  */
-import { existsSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 
 declare const __filename: string | undefined;
@@ -33,8 +32,7 @@ export function argumentsOfUser(): string[] {
   return args;
 }
 
-/** A folder beside the executable, or '' when it is not there (then what is embedded is used). */
+/** A name of the configuration as a path: relative ones start beside the executable. */
 export function besideHome(name: string): string {
-  const path = isAbsolute(name) ? name : join(homeFolder(), name);
-  return existsSync(path) ? path : '';
+  return isAbsolute(name) ? name : join(homeFolder(), name);
 }

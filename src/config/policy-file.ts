@@ -123,10 +123,10 @@ export class PolicyFile {
   ): PolicyRule {
     const given: Given[] = [];
     const appendsStream = kind === 'application' || kind === 'vhost' || path.includes('*');
-    const extra = kind === 'application' ? ['stream'] : [];
+    const nested = kind === 'application' ? 'stream' : '';
     const isSmart = kind === 'vhost' || kind === 'url';
     const rewrite = isSmart ? (element.children.find((child) => child.name === 'rewrite')?.text ?? '') : '';
-    const forwards = this.readContent(element, given, rewrite, extra[0] ?? '', appendsStream, isSmart);
+    const forwards = this.readContent(element, given, rewrite, nested, appendsStream, isSmart);
     return {
       kind,
       name,
@@ -276,6 +276,6 @@ function starsOf(text: string): number {
 
 function isNamePath(text: string): boolean {
   if (text.length > MAX_NAME_LENGTH || starsOf(text) > MAX_STARS) return false;
-  if (/[\s\\<>"?#]/.test(text)) return false;
+  if (/[^\S ]|[\\<>"?#]/.test(text)) return false;
   return text.split('/').every((level) => level !== '' && level !== '.' && level !== '..');
 }

@@ -86,8 +86,6 @@ const limitsSection = section({
   },
 });
 
-const NO_PROTOCOL = 'this version does not serve it';
-
 const natSection = section({
   name: 'nat',
   text: 'Public addresses behind a router: what the banner, the pages and the API print.',
@@ -96,12 +94,12 @@ const natSection = section({
     rtmps: publicAddress({ text: 'Public address of RTMPS.', reload: 'restart' }),
     http: publicAddress({ text: 'Public address of HTTP.', reload: 'restart' }),
     https: publicAddress({ text: 'Public address of HTTPS.', reload: 'restart' }),
-    rtsp: publicAddress({ text: 'Public address of RTSP.', reload: 'restart', unused: NO_PROTOCOL }),
-    srt: publicAddress({ text: 'Public address of SRT.', reload: 'restart', unused: NO_PROTOCOL }),
+    rtsp: publicAddress({ text: 'Public address of RTSP.', reload: 'restart', unused: 'it has no RTSP' }),
+    srt: publicAddress({ text: 'Public address of SRT.', reload: 'restart', unused: 'it has no SRT' }),
     rtp: publicAddress({
       text: 'Public address of RTP, without port.',
       reload: 'restart',
-      unused: NO_PROTOCOL,
+      unused: 'it has no RTP',
     }),
   },
 });

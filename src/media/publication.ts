@@ -75,6 +75,8 @@ export interface PublicationOwner {
   readonly id: string;
   readonly protocol: string;
   readonly remote: string;
+  /** Host that the publisher typed, '' when there is none: policy rules may name it. */
+  readonly host: string;
   /** Ids of the Sluice servers that the stream came through before this one. */
   readonly via: readonly string[];
   /** Called when the name is taken away (take-over, kick, shutdown): the session must close. */

@@ -56,13 +56,13 @@ export class StreamHub {
   readonly pump: Pump;
   private readonly clock: Clock;
   private readonly tick: TickWheel;
-  private readonly rulesFor: (key: StreamKey) => StreamRules;
+  private readonly rulesFor: (key: StreamKey, host: string) => StreamRules;
   private readonly entries = new Map<string, Entry>();
   private readonly sources = new Map<string, OnDemandSource>();
   private readonly listeners: HubEvents[] = [];
   private closing = false;
 
-  constructor(pump: Pump, clock: Clock, tick: TickWheel, rulesFor: (key: StreamKey) => StreamRules) {
+  constructor(pump: Pump, clock: Clock, tick: TickWheel, rulesFor: (key: StreamKey, host: string) => StreamRules) {
     this.pump = pump;
     this.clock = clock;
     this.tick = tick;
@@ -104,7 +104,7 @@ export class StreamHub {
     let entry = this.entries.get(key.text);
     const holder = entry?.publication;
     if (entry !== undefined && holder) {
-      const rules = this.rulesFor(key);
+      const rules = this.rulesFor(key, owner.host);
       if (rules.busy === 'refuse') {
         throw new RejectedError(
           'busy',
@@ -115,7 +115,7 @@ export class StreamHub {
       holder.owner.revoke(`Another publisher (${owner.remote}) took over ${key.text}.`);
       entry = this.entries.get(key.text);
     }
-    entry ??= this.addEntry(key);
+    entry ??= this.addEntry(key, owner.host);
     this.cancelTimeout(entry);
     const { stream } = entry;
     const publication = new Publication(stream, owner, this.clock, (ended, reason) => this.release(ended, reason));
@@ -231,8 +231,8 @@ export class StreamHub {
     });
   }
 
-  private addEntry(key: StreamKey): Entry {
-    const rules = this.rulesFor(key);
+  private addEntry(key: StreamKey, host = ''): Entry {
+    const rules = this.rulesFor(key, host);
     const timeline = new Timeline(rules.jitter, rules.absoluteTime);
     const entry: Entry = {
       stream: new Stream(key, rules.gop, timeline, this.pump),

@@ -84,7 +84,8 @@ class FlvFeedEncoder implements FeedEncoder {
 
   private headerTags(dts: number): Uint8Array {
     const tracks = this.source.tracks.filter((track) => this.builder.canCarry(track));
-    const parts = [this.wrap(makeTag(TYPE_DATA, this.builder.metadata(tracks, this.source.metadata), dts))];
+    // Metadata carry time 0: FFmpeg takes later ones for a subtitle track.
+    const parts = [this.wrap(makeTag(TYPE_DATA, this.builder.metadata(tracks, this.source.metadata), 0))];
     for (const track of tracks) {
       const header = this.builder.sequenceHeader(track);
       if (header !== null) parts.push(this.wrap(makeTag(header.typeId, header.bytes, dts)));

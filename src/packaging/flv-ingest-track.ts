@@ -13,7 +13,10 @@ export class IngestTrack {
   codec: CodecId;
   /** What the wire calls the codec: a legacy id or a FourCC; -1 before the first packet. */
   codecTag: number;
+  /** Decodes the frames that come now; null when that is not known yet. */
   config: CodecConfig | null;
+  /** The config that the output was told last, be it of an earlier codec. */
+  announced: CodecConfig | null;
   /** The decoder configuration record as it was received, to see whether another one is a repetition. */
   record: Uint8Array | null;
   /** Length size that the record tells. */
@@ -33,6 +36,7 @@ export class IngestTrack {
     this.codec = codec;
     this.codecTag = -1;
     this.config = null;
+    this.announced = null;
     this.record = null;
     this.lengthSize = 4;
     this.framing = FRAMING_UNKNOWN;
@@ -43,7 +47,6 @@ export class IngestTrack {
 
   /** The publisher goes on with another codec: what is known of the old one is void. */
   setCodec(codec: CodecId, codecTag: number): void {
-    if (this.config !== null) this.configChanged = true;
     this.codec = codec;
     this.codecTag = codecTag;
     this.config = null;

@@ -74,6 +74,7 @@ export class FlvIngest {
   private readonly frames = new CanonicalFrames();
   private dataConfig: CodecConfig | null = null;
   private lastMediaMs = Number.NaN;
+  private lastMetadata: Uint8Array = NO_BYTES;
 
   constructor(output: FlvIngestOutput, options: FlvIngestOptions = {}) {
     this.output = output;
@@ -121,22 +122,22 @@ export class FlvIngest {
 
   private videoPacket(track: IngestTrack, dtsMs: number): void {
     const tag = this.videoTag;
-    if (track.codecTag !== tag.codecTag) track.setCodec(tag.codec, tag.codecTag);
     switch (tag.packetType) {
       case PACKET_CODED_FRAMES:
       case VIDEO_CODED_FRAMES_X:
+        if (track.codecTag !== tag.codecTag) track.setCodec(tag.codec, tag.codecTag);
         this.videoFrame(track, dtsMs);
         return;
       case PACKET_SEQUENCE_START:
+        if (track.codecTag !== tag.codecTag) track.setCodec(tag.codec, tag.codecTag);
         this.configure(track, tag.body, tag.start, tag.end, this.videoFlvHeader(track));
         return;
-      case VIDEO_MPEG2TS_SEQUENCE_START: {
-        const isDescriptor =
-          tag.end - tag.start === AV1_DESCRIPTOR_BYTES + 2 && tag.body[tag.start] === AV1_DESCRIPTOR_TAG;
-        if (isDescriptor && tag.codec === 'av1')
-          this.configure(track, tag.body, tag.start + 2, tag.end, this.videoFlvHeader(track));
+      case VIDEO_MPEG2TS_SEQUENCE_START:
+        if (track.codecTag !== tag.codecTag) track.setCodec(tag.codec, tag.codecTag);
+        this.configureByDescriptor(track, tag.body, tag.start, tag.end);
         return;
-      }
+      // Metadata and ends of sequence say nothing about the track's codec: FFmpeg 8 sends the metadata of every
+      // track with the number of the default one.
       default:
     }
   }
@@ -160,7 +161,8 @@ export class FlvIngest {
     if ((flags & FRAME_KEY) !== 0) track.lastKeyMs = dtsMs;
     else if (tag.isKey && Math.abs(dtsMs - track.lastKeyMs) > MAX_KEY_DISTANCE_MS) flags |= FRAME_KEY;
     if ((flags & FRAME_IN_BAND_CONFIG) !== 0 || isSizedByKeyFrame(track, flags)) {
-      config = this.updateConfig(track, config, configFromFrame(config, payload));
+      const found = configFromFrame(config, payload);
+      if (found !== config) config = this.setConfig(track, found);
       const isNal = track.codec === 'h264' || track.codec === 'h265';
       if (isNal && (flags & FRAME_KEY) === 0 && !hasPicture(track.codec, payload)) return;
     }
@@ -169,10 +171,11 @@ export class FlvIngest {
 
   private audioPacket(track: IngestTrack, timeMs: number): void {
     const tag = this.audioTag;
+    const { packetType } = tag;
+    if (packetType !== PACKET_CODED_FRAMES && packetType !== PACKET_SEQUENCE_START) return;
     if (track.codecTag !== tag.codecTag) track.setCodec(tag.codec, tag.codecTag);
-    if (tag.packetType === PACKET_CODED_FRAMES) this.audioFrame(track, timeMs);
-    else if (tag.packetType === PACKET_SEQUENCE_START)
-      this.configure(track, tag.body, tag.start, tag.end, this.audioFlvHeader(track));
+    if (packetType === PACKET_CODED_FRAMES) this.audioFrame(track, timeMs);
+    else this.configure(track, tag.body, tag.start, tag.end, this.audioFlvHeader(track));
   }
 
   private audioFrame(track: IngestTrack, timeMs: number): void {
@@ -249,7 +252,14 @@ export class FlvIngest {
     track.record = Uint8Array.from(record);
     track.lengthSize = nalLengthSize(track.codec, record);
     track.framing = FRAMING_UNKNOWN;
-    if (track.config === null || !isSameConfig(track.config, config)) this.setConfig(track, config);
+    // These records lack the picture's size, so the next frame completes the description.
+    if (track.codec === 'vp8' || track.codec === 'vp9') track.config = null;
+    else this.setConfig(track, config);
+  }
+
+  private configureByDescriptor(track: IngestTrack, body: Uint8Array, start: number, end: number): void {
+    const isDescriptor = end - start === AV1_DESCRIPTOR_BYTES + 2 && body[start] === AV1_DESCRIPTOR_TAG;
+    if (isDescriptor && track.codec === 'av1') this.configure(track, body, start + 2, end, -1);
   }
 
   /** Config of a track that began without one; null when the frame does not tell it. */
@@ -257,11 +267,10 @@ export class FlvIngest {
     const { codec } = track;
     if (codec === 'aac' || codec === 'flac') return null;
     const isNal = codec === 'h264' || codec === 'h265';
-    const bare = isNal ? makeCodecConfig(codec, NO_BYTES, '') : configFromRecord(codec, NO_BYTES, flvHeader);
+    const record = track.record ?? NO_BYTES;
+    const bare = isNal ? makeCodecConfig(codec, record, '') : configFromRecord(codec, record, flvHeader);
     const config = configFromFrame(bare, payload);
-    if (isNal && config === bare) return null;
-    this.setConfig(track, config);
-    return config;
+    return isNal && config === bare ? null : this.setConfig(track, config);
   }
 
   /** Codecs that describe themselves in every frame, or in the first byte of the tag. */
@@ -269,24 +278,31 @@ export class FlvIngest {
     const flvHeader = this.audioFlvHeader(track);
     const found =
       config.flvHeader === flvHeader ? config : configFromRecord(track.codec, config.record, flvHeader);
-    return this.updateConfig(track, config, configFromFrame(found, payload));
+    const described = configFromFrame(found, payload);
+    return described === config ? config : this.setConfig(track, described);
   }
 
-  private updateConfig(track: IngestTrack, known: CodecConfig, found: CodecConfig): CodecConfig {
-    if (found !== known) this.setConfig(track, found);
+  /** Tells the output when the config is news, and returns the object that stands for it. */
+  private setConfig(track: IngestTrack, found: CodecConfig): CodecConfig {
+    const known = track.announced;
+    track.durationUs = found.codec === 'aac' ? audioFrameDuration(found, NO_BYTES) : 0;
+    if (known !== null && isSameConfig(known, found) && hasSameFacts(known, found)) {
+      track.config = known;
+      return known;
+    }
+    track.configChanged = known !== null;
+    track.config = found;
+    track.announced = found;
+    this.output.setTrack(makeTrack(track.id, found, track.wireIndex));
     return found;
-  }
-
-  private setConfig(track: IngestTrack, config: CodecConfig): void {
-    if (track.config !== null) track.configChanged = true;
-    track.config = config;
-    track.durationUs = config.codec === 'aac' ? audioFrameDuration(config, NO_BYTES) : 0;
-    this.output.setTrack(makeTrack(track.id, config, track.wireIndex));
   }
 
   private readScript(timestampMs: number, body: Uint8Array): void {
     const script = parseScript(body, this.amfLimits);
     if (script.name === ON_META_DATA) {
+      // GStreamer repeats it all the time, and every change is sent to every player.
+      if (Buffer.compare(this.lastMetadata, body) === 0) return;
+      this.lastMetadata = body.length > MAX_DATA_BYTES ? NO_BYTES : Uint8Array.from(body);
       this.output.metadata(script.value, promisesVideo(script.value));
       return;
     }
@@ -310,6 +326,13 @@ export class FlvIngest {
 /** VP8 and VP9 tell the picture's size in their key frames. */
 function isSizedByKeyFrame(track: IngestTrack, flags: number): boolean {
   return (flags & FRAME_KEY) !== 0 && (track.codec === 'vp8' || track.codec === 'vp9');
+}
+
+/** Those that a frame may tell while the record stays the same. */
+function hasSameFacts(a: CodecConfig, b: CodecConfig): boolean {
+  return (
+    a.width === b.width && a.height === b.height && a.sampleRate === b.sampleRate && a.channels === b.channels
+  );
 }
 
 function promisesVideo(values: AmfValue): boolean {

@@ -55,7 +55,7 @@ class RtmpFeedEncoder implements FeedEncoder {
 
   prologue(dts: number): Uint8Array {
     const timestamp = toMilliseconds(dts);
-    const parts: Uint8Array[] = [this.dataMessage(timestamp)];
+    const parts: Uint8Array[] = [this.dataMessage()];
     for (const track of this.source.tracks) parts.push(this.headerMessage(track, timestamp));
     return Buffer.concat(parts);
   }
@@ -108,11 +108,12 @@ class RtmpFeedEncoder implements FeedEncoder {
     }
   }
 
-  private dataMessage(timestamp: number): Uint8Array {
+  /** Metadata carry time 0: FFmpeg takes later ones for a subtitle track. */
+  private dataMessage(): Uint8Array {
     const tracks = this.source.tracks.filter((track) => this.builder.canCarry(track));
     const body = this.builder.metadata(tracks, this.source.metadata);
     const { messageStreamId, chunkSize } = this.options;
-    return serializeMessage(DATA_CHUNK_STREAM, TYPE_DATA, messageStreamId, timestamp, body, chunkSize);
+    return serializeMessage(DATA_CHUNK_STREAM, TYPE_DATA, messageStreamId, 0, body, chunkSize);
   }
 
   private headerMessage(track: Track, timestamp: number): Uint8Array {

@@ -1,8 +1,8 @@
 /** `<http>` of config.xml: the one HTTP server that pages, API, HTTP-FLV, WebSocket-FLV and HLS share. */
 import { addressList, port, section, text, toggle } from '../config/setting.ts';
 
-const NO_DASH = 'this version has no DASH';
-const NO_RECORDING = 'this version does not record';
+const NO_DASH = 'it has no DASH';
+const NO_RECORDING = 'it does not record';
 
 export const httpSection = section({
   name: 'http',
@@ -40,7 +40,7 @@ export const httpSection = section({
   },
   streamDefaults: { 'hls-count': 'hls.count', 'hls-duration': 'hls.durationMs', 'hls-cache': 'hls.cache' },
   unused: {
-    'io-shrink': 'this server sizes its writes by itself',
+    'io-shrink': 'it sizes its writes by itself',
     'dash-duration': NO_DASH,
     'dash-cache': NO_DASH,
     'rec-mode': NO_RECORDING,

@@ -121,8 +121,11 @@ export class HttpListener {
       this.onUpgrade(message, socket, head, secure);
     });
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-      this.options.log.counted('http.bad-request', { cause: error.code ?? error.message });
-      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+      // A player that goes away in mid-request is no fault of anybody.
+      if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') {
+        this.options.log.counted('http.bad-request', { cause: error.code ?? error.message });
+      }
+      if (socket.writable && error.code !== 'ECONNRESET') socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
       else socket.destroy();
     });
     server.on('tlsClientError', (error: Error, socket: Socket) => {

@@ -32,6 +32,8 @@ export interface ModuleContext {
   readonly clock: Clock;
   readonly tick: TickWheel;
   /** Files that are part of the executable: `html/...`, `conf/...`, `demo/clip.flv`. */
+  /** A name of the configuration as a path: relative ones start beside the executable. */
+  readonly pathBeside: (name: string) => string;
   readonly readAsset: (path: string) => Uint8Array | null;
   /** Our own fault, found where nobody else can handle it: logged with its stack and counted. */
   readonly onFault: (error: unknown) => void;

@@ -19,6 +19,13 @@ export class RateMeter {
     if (this.count < SLOTS) this.count++;
   }
 
+  /** Units per second between the two ends of the window, as of the last sample. */
+  get lastPerSecond(): number {
+    if (this.count < 2) return 0;
+    const last = (this.next + SLOTS - 1) % SLOTS;
+    return this.perSecond(this.totals[last]!, this.times[last]!);
+  }
+
   /** Units per second between the oldest sample and now; 0 before there is half a second to look at. */
   perSecond(total: number, nowUs: number): number {
     if (this.count === 0) return 0;

@@ -36,7 +36,7 @@ export class TestHub {
   }
 
   owner(id: string): PublicationOwner {
-    return { id, protocol: 'test', remote: '127.0.0.1:1', via: [], revoke: (reason) => this.revoked.push(`${id}: ${reason}`) };
+    return { id, protocol: 'test', remote: '127.0.0.1:1', host: '', via: [], revoke: (reason) => this.revoked.push(`${id}: ${reason}`) };
   }
 
   advanceMs(ms: number): void {

@@ -50,7 +50,7 @@ export class HlsServer {
     const hls = this.open(key);
     // The session's id goes into the playlist at once: no second playlist to fetch before the first picture.
     const viewer = known ?? this.viewers.add(request, key);
-    const text = await hls.playlist(`?${SESSION_PARAMETER}=${viewer.id}`);
+    const text = await hls.playlist(`${SESSION_PARAMETER}=${viewer.id}`);
     if (text === null) throw new RejectedError('not-found', `Nobody publishes ${key.text} now.`);
     viewer.onRequest(text.length);
     request.response.writeHead(200, {
@@ -98,18 +98,18 @@ export class HlsServer {
     const match = SEGMENT_NAME.exec(bare)!;
     const { app, stream } = splitStreamPath(match[1]!, '');
     const hls = this.streams.get(`${app}/${stream}`);
-    const segment = hls?.segment(Number(match[2]));
+    const segment = hls?.segment(`${match[2]}${SEGMENT_SUFFIX}`);
     const { response } = request;
     if (segment === undefined) {
       sendText(response, 404, 'This segment is no longer, or not yet, there.');
       return;
     }
     const viewer = this.viewers.find(request.query.get(SESSION_PARAMETER) ?? '');
-    viewer?.onRequest(segment.byteLength);
+    viewer?.onRequest(segment.sizeBytes);
     response.writeHead(200, {
       'Content-Type': 'video/mp2t',
       'Cache-Control': 'public, max-age=3600, immutable',
-      'Content-Length': segment.byteLength,
+      'Content-Length': segment.sizeBytes,
     });
     if (request.method === 'HEAD') {
       response.end();

@@ -1,9 +1,10 @@
 /** HLS of one stream: the packager that is fed by the hub, and requests that wait for its first segment. */
-import { type StreamPolicy } from '../../config/configuration.ts';
+import type { StreamPolicy } from '../../config/configuration.ts';
 import type { Frame } from '../../media/frame.ts';
 import type { FrameConsumer } from '../../media/stream.ts';
 import type { StreamKey } from '../../media/stream-key.ts';
 import type { Track } from '../../media/track.ts';
+import type { Segment } from '../../packaging/segment-store.ts';
 import { TsSegmentPackager } from '../../packaging/ts-segment-packager.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
 import { InvariantError } from '../../util/errors.ts';
@@ -17,11 +18,6 @@ const MIN_WAIT_MS = 8000;
 const MAX_WAITING = 10_000;
 /** Kept for this many windows after the last request. */
 const IDLE_WINDOWS = 4;
-
-export interface StoredSegment {
-  readonly parts: readonly Uint8Array[];
-  readonly byteLength: number;
-}
 
 export class HlsStream implements FrameConsumer {
   readonly key: StreamKey;
@@ -66,17 +62,26 @@ export class HlsStream implements FrameConsumer {
   }
 
   /** The media playlist; waits for the first segment; null when none came in time. */
-  async playlist(suffix: string): Promise<string | null> {
+  async playlist(query: string): Promise<string | null> {
     this.touch();
     if (this.packager.store.window().length === 0 && !this.ended) await this.firstSegment();
     const segments = this.packager.store.window();
     if (segments.length === 0) return null;
-    return serializeMediaPlaylist({
-      targetDurationUs: this.packager.store.targetDurationUs,
-      segments: segments.map((segment) => ({ ...segment, uri: `${encodeURIComponent(this.key.name)}-${segment.sequence}.ts${suffix}` })),
-      discontinuitySequence: this.packager.store.discontinuitySequence,
+    const first = segments[0]!;
+    const playlist = {
+      targetDurationSeconds: this.packager.store.targetDurationSeconds,
+      mediaSequence: first.sequence,
+      // The tag counts those before the first entry; its own is written in the list.
+      discontinuitySequence: first.discontinuitySequence - (first.discontinuity ? 1 : 0),
+      entries: segments.map((segment) => this.entryOf(segment)),
       ended: this.ended,
-    });
+    };
+    return serializeMediaPlaylist(playlist, query);
+  }
+
+  private entryOf(segment: Segment) {
+    const { durationUs, discontinuity, wallClockUs } = segment;
+    return { uri: `${encodeURIComponent(this.key.name)}-${segment.name}`, durationUs, discontinuity, wallClockUs };
   }
 
   private firstSegment(): Promise<void> {
@@ -97,9 +102,9 @@ export class HlsStream implements FrameConsumer {
     for (const resolve of waiting) resolve();
   }
 
-  segment(sequence: number): StoredSegment | undefined {
+  segment(name: string): Segment | undefined {
     this.touch();
-    return this.packager.store.find(sequence);
+    return this.packager.store.find(name);
   }
 
   onTracks(tracks: readonly Track[]): void {
@@ -107,9 +112,8 @@ export class HlsStream implements FrameConsumer {
   }
 
   onFrame(frame: Frame): void {
-    const before = this.packager.store.nextSequence;
     this.packager.write(frame);
-    if (this.waiting.length > 0 && this.packager.store.nextSequence !== before) this.wake();
+    if (this.waiting.length > 0 && this.packager.store.count > 0) this.wake();
   }
 
   onPause(): void {

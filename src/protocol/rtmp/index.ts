@@ -1,5 +1,6 @@
 /** RTMP and RTMPS: publish, play, and forwarding to other servers. */
 import type { ModuleContext, RunningModule, ServerModule } from '../../runtime/module.ts';
+import { rtmpPorts } from './rtmp-config.ts';
 import { RtmpForward } from './rtmp-forward.ts';
 import { RtmpServer } from './rtmp-server.ts';
 
@@ -10,12 +11,13 @@ async function start(context: ModuleContext): Promise<RunningModule> {
   const server = new RtmpServer(context);
   const common = { direction: 'both', suffix: '' } as const;
   try {
-    if (rtmp.enable && rtmp.port >= 0) {
-      const port = await server.listen('rtmp', rtmp.ip, rtmp.port, false);
+    const ports = rtmpPorts(rtmp);
+    if (rtmp.enable && ports.port >= 0) {
+      const port = await server.listen('rtmp', rtmp.ip, ports.port, false);
       context.endpoints.add({ ...common, type: 'rtmp', scheme: 'rtmp', port, defaultPort: 1935, publicAddress: nat.rtmp });
     }
-    if (rtmp.enable && rtmp.sport >= 0) {
-      const port = await server.listen('rtmps', rtmp.ip, rtmp.sport, true);
+    if (rtmp.enable && ports.sport >= 0) {
+      const port = await server.listen('rtmps', rtmp.ip, ports.sport, true);
       context.endpoints.add({ ...common, type: 'rtmps', scheme: 'rtmps', port, defaultPort: 443, publicAddress: nat.rtmps });
     }
   } catch (error) {

@@ -1,10 +1,10 @@
 /** `<rtmp>` of config.xml. Times of publishers belong to the stream and stand in policy.xml. */
 import { addressList, choice, integer, port, section, toggle } from '../../config/setting.ts';
 
-const NO_RTSP = 'this version has no RTSP';
-const NO_DASH = 'this version has no DASH';
-const NO_WEBRTC = 'this version has no WebRTC';
-const NO_SRT = 'this version has no SRT';
+const NO_RTSP = 'it has no RTSP';
+const NO_DASH = 'it has no DASH';
+const NO_WEBRTC = 'it has no WebRTC';
+const NO_SRT = 'it has no SRT';
 
 export const rtmpSection = section({
   name: 'rtmp',

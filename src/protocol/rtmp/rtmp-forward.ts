@@ -10,12 +10,14 @@ import type { Subscription } from '../../media/subscription.ts';
 import { rtmpFormat } from '../../packaging/rtmp-feed.ts';
 import type { ForwardRequest, ModuleContext, OutgoingForward } from '../../runtime/module.ts';
 import { SocketSink } from '../../runtime/socket-sink.ts';
-import { ProtocolError } from '../../util/errors.ts';
+import { InvariantError, ProtocolError } from '../../util/errors.ts';
 import type { RtmpMessage } from '../../wire/rtmp/chunk-reader.ts';
-import { type Command, parseCommand, serializeCommand } from '../../wire/rtmp/command.ts';
+import { type Command, parseCommand, STATUS, serializeCommand } from '../../wire/rtmp/command.ts';
+import { acceptedFourCcs, readEnhancedCapabilities } from '../../wire/rtmp/enhanced.ts';
+import { isAmfObject } from '../../wire/amf/amf-value.ts';
 import { ClientHandshake } from '../../wire/rtmp/handshake.ts';
 import { MESSAGE_COMMAND_AMF0, MESSAGE_COMMAND_AMF3 } from '../../wire/rtmp/message.ts';
-import { parseRtmpUrl, type RtmpUrl } from '../../wire/rtmp/rtmp-url.ts';
+import { formatStreamName, formatTcUrl, parseRtmpUrl, type RtmpUrl } from '../../wire/rtmp/rtmp-url.ts';
 import { connectObject } from './rtmp-connect.ts';
 import { type Output, RtmpConnection } from './rtmp-connection.ts';
 
@@ -45,7 +47,9 @@ export class RtmpForward implements OutgoingForward, Sink {
   constructor(context: ModuleContext, request: ForwardRequest) {
     this.context = context;
     this.request = request;
-    this.url = parseRtmpUrl(request.url);
+    const url = parseRtmpUrl(request.url);
+    if (url === null) throw new InvariantError(`not an RTMP address: ${request.url}`);
+    this.url = url;
     const { host, port } = request;
     // Certificates of forwards between one's own servers are self-signed as a rule; encryption is what is wanted.
     this.socket =
@@ -104,11 +108,8 @@ export class RtmpForward implements OutgoingForward, Sink {
   private sendConnect(): void {
     const { url } = this;
     this.connection.announceChunkSize(this.context.configuration().server.rtmp.chunkSize);
-    const defaultPort = url.scheme === 'rtmps' ? 443 : 1935;
-    const port = url.port === defaultPort ? '' : `:${url.port}`;
-    const host = url.host.includes(':') ? `[${url.host}]` : url.host;
     const via = [...this.viaOfSource(), this.context.serverId];
-    const object = connectObject(url.app, `${url.scheme}://${host}${port}/${url.app}`, via);
+    const object = connectObject(url.app, formatTcUrl(url), via);
     this.connection.sendCommand(0, serializeCommand('connect', CONNECT_TRANSACTION, object));
   }
 
@@ -139,8 +140,8 @@ export class RtmpForward implements OutgoingForward, Sink {
   private onResult(command: Command): void {
     if (command.transactionId === CONNECT_TRANSACTION) {
       const info = command.args[0];
-      this.fourCcs = acceptedFourCcs(info);
-      const name = this.url.stream + (this.url.query === '' ? '' : `?${this.url.query}`);
+      this.fourCcs = isAmfObject(info) ? acceptedFourCcs(readEnhancedCapabilities(info)) : null;
+      const name = formatStreamName(this.url);
       this.connection.sendCommand(0, serializeCommand('releaseStream', RELEASE_TRANSACTION, null, name));
       this.connection.sendCommand(0, serializeCommand('FCPublish', FCPUBLISH_TRANSACTION, null, name));
       this.connection.sendCommand(0, serializeCommand('createStream', CREATE_TRANSACTION, null));
@@ -148,14 +149,14 @@ export class RtmpForward implements OutgoingForward, Sink {
       const id = command.args[0];
       if (typeof id !== 'number') throw new ProtocolError('rtmp.bad-create-stream');
       this.messageStreamId = id;
-      const name = this.url.stream + (this.url.query === '' ? '' : `?${this.url.query}`);
+      const name = formatStreamName(this.url);
       this.connection.sendCommand(id, serializeCommand('publish', PUBLISH_TRANSACTION, null, name, 'live'));
     }
   }
 
   private onStatus(command: Command): void {
     const code = statusField(command, 'code');
-    if (code === 'NetStream.Publish.Start') this.start();
+    if (code === STATUS.publishStart) this.start();
     else if (statusField(command, 'level') === 'error') this.finish(`the target refused: ${describe(command)}`);
   }
 
@@ -218,12 +219,6 @@ export class RtmpForward implements OutgoingForward, Sink {
 
 function isIp(host: string): boolean {
   return /^[\d.]+$/.test(host) || host.includes(':');
-}
-
-function acceptedFourCcs(info: unknown): ReadonlySet<string> | null {
-  const list = typeof info === 'object' && info !== null ? (info as Record<string, unknown>)['fourCcList'] : undefined;
-  if (!Array.isArray(list) || list.includes('*')) return null;
-  return new Set(list.filter((entry) => typeof entry === 'string'));
 }
 
 function statusField(command: Command, field: string): string {

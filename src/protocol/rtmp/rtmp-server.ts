@@ -70,8 +70,8 @@ export class RtmpServer {
       refusalOf: (request) => this.refusalOf(request.host, request.app),
       checkLoop: (via) => this.checkLoop(via),
       admit: (request) => context.admission.check(request),
-      publishTimes: (key) => {
-        const { publish } = context.configuration().resolver.resolve(key.vhost, key.app, key.name);
+      publishTimes: (key, host) => {
+        const { publish } = context.configuration().resolver.resolve(host, key.app, key.name);
         return { firstPacketMs: publish.firstPacketMs, idleMs: publish.idleMs };
       },
       nowUs: () => context.clock.nowUs(),

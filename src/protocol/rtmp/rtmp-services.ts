@@ -25,7 +25,7 @@ export interface RtmpServices {
   /** Throws RejectedError('loop') when the stream came through this server already. */
   checkLoop(via: readonly string[]): void;
   admit(request: AccessRequest): Promise<StreamKey>;
-  publishTimes(key: StreamKey): { firstPacketMs: number; idleMs: number };
+  publishTimes(key: StreamKey, host: string): { firstPacketMs: number; idleMs: number };
   nowUs(): number;
   /** A stream began; the session's role and stream text are set. */
   onRole(session: RtmpSession): void;

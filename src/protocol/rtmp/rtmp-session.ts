@@ -9,7 +9,15 @@ import { ProtocolError, RejectedError } from '../../util/errors.ts';
 import { randomId } from '../../util/id.ts';
 import type { Logger } from '../../util/log.ts';
 import type { RtmpMessage } from '../../wire/rtmp/chunk-reader.ts';
-import { type Command, parseCommand } from '../../wire/rtmp/command.ts';
+import {
+  type Command,
+  createStreamResult,
+  emptyResult,
+  onFastCall,
+  parseCommand,
+  STATUS,
+  serializeCommand,
+} from '../../wire/rtmp/command.ts';
 import { ServerHandshake } from '../../wire/rtmp/handshake.ts';
 import { MESSAGE_COMMAND_AMF0, MESSAGE_COMMAND_AMF3, USER_CONTROL_PING_REQUEST } from '../../wire/rtmp/message.ts';
 import type { ConnectRequest } from './rtmp-connect.ts';
@@ -17,7 +25,6 @@ import { answerConnect, readConnect, refuseConnect } from './rtmp-connect.ts';
 import { type Output, RtmpConnection } from './rtmp-connection.ts';
 import type { RtmpServices } from './rtmp-services.ts';
 import { RtmpStream } from './rtmp-stream.ts';
-import { replyBody } from './rtmp-status.ts';
 
 /** Message streams that one connection may create. */
 const MAX_STREAMS = 32;
@@ -189,19 +196,19 @@ export class RtmpSession implements LiveSession {
       case 'onStatus':
         return;
       case 'FCPublish':
-        this.reply('onFCPublish', 0, { code: 'NetStream.Publish.Start', level: 'status' });
-        this.answer(command, undefined);
+        this.send(onFastCall('onFCPublish', STATUS.publishStart, ''));
+        this.answer(command);
         return;
       case 'FCSubscribe':
-        this.reply('onFCSubscribe', 0, { code: 'NetStream.Play.Start', level: 'status' });
-        this.answer(command, undefined);
+        this.send(onFastCall('onFCSubscribe', STATUS.playStart, ''));
+        this.answer(command);
         return;
       case 'getStreamLength':
-        this.answer(command, 0);
+        this.send(serializeCommand('_result', command.transactionId, null, 0));
         return;
       default:
         // releaseStream, _checkbw and whatever else: an empty result contents every known client.
-        this.answer(command, undefined);
+        this.answer(command);
     }
   }
 
@@ -226,7 +233,7 @@ export class RtmpSession implements LiveSession {
     if (this.streams.size >= MAX_STREAMS) throw new ProtocolError('rtmp.too-many-streams', MAX_STREAMS);
     const id = this.nextStreamId++;
     this.streams.set(id, new RtmpStream(this, id));
-    this.answer(command, id);
+    this.send(createStreamResult(command.transactionId, id));
   }
 
   /** Some clients publish or play on a stream that they never created. */
@@ -253,17 +260,17 @@ export class RtmpSession implements LiveSession {
   private onUnpublish(command: Command): void {
     const name = typeof command.args[0] === 'string' ? command.args[0] : '';
     for (const stream of this.streams.values()) stream.unpublish(name);
-    this.reply('onFCUnpublish', 0, { code: 'NetStream.Unpublish.Success', level: 'status' });
-    this.answer(command, undefined);
+    this.send(onFastCall('onFCUnpublish', STATUS.unpublishSuccess, name));
+    this.answer(command);
   }
 
   /** `_result` to a command that wants one. */
-  private answer(command: Command, value: number | undefined): void {
-    if (command.transactionId !== 0) this.reply('_result', command.transactionId, value);
+  private answer(command: Command): void {
+    if (command.transactionId !== 0) this.send(emptyResult(command.transactionId));
   }
 
-  private reply(name: string, transactionId: number, value: Parameters<typeof replyBody>[2]): void {
-    this.connection.sendCommand(0, replyBody(name, transactionId, value));
+  private send(body: Uint8Array): void {
+    this.connection.sendCommand(0, body);
   }
 
   /** Runs an admission; media and commands wait in order until it is decided. */

@@ -3,16 +3,14 @@ import type { Sink } from '../../media/sink.ts';
 import type { StreamKey } from '../../media/stream-key.ts';
 import { RejectedError } from '../../util/errors.ts';
 import type { RtmpMessage } from '../../wire/rtmp/chunk-reader.ts';
-import type { Command } from '../../wire/rtmp/command.ts';
-import { USER_CONTROL_STREAM_BEGIN, USER_CONTROL_STREAM_EOF } from '../../wire/rtmp/message.ts';
+import { type Command, onStatus, STATUS, serializeData, type StatusLevel } from '../../wire/rtmp/command.ts';
+import { MESSAGE_DATA_AMF0, USER_CONTROL_STREAM_BEGIN, USER_CONTROL_STREAM_EOF } from '../../wire/rtmp/message.ts';
 import { parseStreamAddress, type StreamAddress } from '../../wire/rtmp/rtmp-url.ts';
 import { RtmpPlay } from './rtmp-play.ts';
 import { RtmpPublish } from './rtmp-publish.ts';
 import type { RtmpSession } from './rtmp-session.ts';
-import { type StatusLevel, sampleAccessBody, statusBody } from './rtmp-status.ts';
 
 const DATA_CHUNK_STREAM = 5;
-const MESSAGE_DATA_AMF0 = 18;
 
 export class RtmpStream implements Sink {
   private readonly session: RtmpSession;
@@ -22,6 +20,9 @@ export class RtmpStream implements Sink {
   private name = '';
   private asked = false;
   private closed = false;
+  /** Totals of players that ended on this stream. */
+  private endedBytes = 0;
+  private endedDropped = 0;
 
   constructor(session: RtmpSession, id: number) {
     this.session = session;
@@ -75,17 +76,18 @@ export class RtmpStream implements Sink {
         id: session.id,
         protocol: session.protocol,
         remote: session.remote,
+        host: address.vhost,
         via,
         revoke: (reason) => this.revoke(reason),
       });
-      const { firstPacketMs, idleMs } = services.publishTimes(key);
+      const { firstPacketMs, idleMs } = services.publishTimes(key, address.vhost);
       this.publishing = new RtmpPublish(publication, services.nowUs(), firstPacketMs, idleMs);
       this.setRole('publisher', key);
-      this.status('status', 'NetStream.Publish.Start', `${key.text} is now published.`);
+      this.status('status', STATUS.publishStart, `${key.text} is now published.`);
       session.log.info('rtmp.publish-start', { stream: key.text, remote: session.remote, agent: session.userAgent });
     } catch (error) {
       if (error instanceof RejectedError) {
-        const code = error.reason === 'busy' ? 'NetStream.Publish.BadName' : 'NetStream.Publish.Denied';
+        const code = error.reason === 'busy' ? STATUS.publishBadName : STATUS.publishDenied;
         this.status('error', code, error.message);
       }
       throw error;
@@ -99,9 +101,9 @@ export class RtmpStream implements Sink {
       const key = await services.admit(this.request('play', address));
       if (session.closed || this.closed) return;
       session.connection.sendUserControl(USER_CONTROL_STREAM_BEGIN, this.id);
-      this.status('status', 'NetStream.Play.Reset', `Playing and resetting ${key.text}.`);
-      this.status('status', 'NetStream.Play.Start', `Started playing ${key.text}.`);
-      session.connection.send(DATA_CHUNK_STREAM, MESSAGE_DATA_AMF0, this.id, sampleAccessBody());
+      this.status('status', STATUS.playReset, `Playing and resetting ${key.text}.`);
+      this.status('status', STATUS.playStart, `Started playing ${key.text}.`);
+      session.connection.send(DATA_CHUNK_STREAM, MESSAGE_DATA_AMF0, this.id, serializeData('|RtmpSampleAccess', true, true));
       this.setRole('player', key);
       session.log.info('rtmp.play-start', { stream: key.text, remote: session.remote, agent: session.userAgent });
       const { fourCcs, multitrack } = session.connectRequest!;
@@ -114,7 +116,7 @@ export class RtmpStream implements Sink {
       session.onPlaying();
     } catch (error) {
       if (error instanceof RejectedError) {
-        const code = error.reason === 'not-found' ? 'NetStream.Play.StreamNotFound' : 'NetStream.Play.Failed';
+        const code = error.reason === 'not-found' ? STATUS.playStreamNotFound : STATUS.playFailed;
         this.status('error', code, error.message);
       }
       throw error;
@@ -135,18 +137,18 @@ export class RtmpStream implements Sink {
   pause(command: Command): void {
     const paused = command.args[0] === true;
     this.playing?.pause(paused);
-    if (paused) this.status('status', 'NetStream.Pause.Notify', 'Paused.');
-    else this.status('status', 'NetStream.Unpause.Notify', 'Playing goes on live.');
+    if (paused) this.status('status', STATUS.pauseNotify, 'Paused.');
+    else this.status('status', STATUS.unpauseNotify, 'Playing goes on live.');
   }
 
   /** A live stream cannot be sought; the player is told that all is well and stays live. */
   seek(_command: Command): void {
-    this.status('status', 'NetStream.Seek.Notify', 'This stream is live; seeking has no effect.');
+    this.status('status', STATUS.seekNotify, 'This stream is live; seeking has no effect.');
   }
 
   unpublish(name: string): void {
     if (this.publishing === null || (name !== '' && name !== this.name)) return;
-    this.status('status', 'NetStream.Unpublish.Success', `${this.name} is now unpublished.`);
+    this.status('status', STATUS.unpublishSuccess, `${this.name} is now unpublished.`);
     this.close('the publisher ended the stream');
   }
 
@@ -155,21 +157,21 @@ export class RtmpStream implements Sink {
   }
 
   bytesSent(): number {
-    return this.playing?.subscription.bytesSent ?? 0;
+    return this.endedBytes + (this.playing?.subscription.bytesSent ?? 0);
   }
 
   dropped(): number {
-    return this.playing?.subscription.chunksDropped ?? 0;
+    return this.endedDropped + (this.playing?.subscription.chunksDropped ?? 0);
   }
 
   /** The lease was taken away. */
   private revoke(reason: string): void {
-    this.status('error', 'NetStream.Publish.BadName', reason);
+    this.status('error', STATUS.publishBadName, reason);
     this.session.close(reason);
   }
 
   private status(level: StatusLevel, code: string, description: string): void {
-    if (!this.session.closed) this.session.connection.sendCommand(this.id, statusBody(level, code, description));
+    if (!this.session.closed) this.session.connection.sendCommand(this.id, onStatus(level, code, description));
   }
 
   // Sink: what the pump calls.
@@ -183,10 +185,10 @@ export class RtmpStream implements Sink {
   }
 
   end(reason: string): void {
-    this.playing = null;
-    this.status('status', 'NetStream.Play.UnpublishNotify', reason);
+    this.forgetPlayer();
+    this.status('status', STATUS.playUnpublishNotify, reason);
     this.session.connection.sendUserControl(USER_CONTROL_STREAM_EOF, this.id);
-    this.status('status', 'NetStream.Play.Stop', reason);
+    this.status('status', STATUS.playStop, reason);
     this.session.close(reason);
   }
 
@@ -196,8 +198,16 @@ export class RtmpStream implements Sink {
     this.asked = false;
     const { publishing, playing } = this;
     this.publishing = null;
-    this.playing = null;
+    this.forgetPlayer();
     publishing?.end(reason);
     playing?.close();
+  }
+
+  private forgetPlayer(): void {
+    const { playing } = this;
+    if (playing === null) return;
+    this.endedBytes += playing.subscription.bytesSent;
+    this.endedDropped += playing.subscription.chunksDropped;
+    this.playing = null;
   }
 }

@@ -48,7 +48,7 @@ export class StreamView {
   list(request: HttpRequest): unknown[] {
     const sessions = this.sessionsByStream();
     const live = this.context.hub.streams().filter((stream) => stream.state !== 'idle');
-    const shown = live.map((stream) => this.describe(stream, sessions.get(stream.key.text) ?? [], request.host));
+    const shown: object[] = live.map((stream) => this.describe(stream, sessions.get(stream.key.text) ?? [], request.host));
     for (const [text, source] of this.context.hub.onDemandStreams()) {
       if (live.some((stream) => stream.key.text === text)) continue;
       shown.push(this.describeIdle(text, source.description, request.host));
@@ -175,6 +175,8 @@ export class StreamView {
       live_ms: 0,
       clients: 0,
       frames: 0,
+      audio_frames: 0,
+      video_frames: 0,
       send_bytes: 0,
       recv_bytes: 0,
       kbps: { recv_30s: 0, send_30s: 0 },
@@ -184,6 +186,8 @@ export class StreamView {
       state: 'idle',
       source: null,
       on_demand: true,
+      gop_ms: 0,
+      cached_bytes: 0,
       description,
       tracks: [],
       urls: this.context.endpoints.playUrls(host, app, name),

@@ -6,7 +6,7 @@ import { StaticFiles } from './static-files.ts';
 export const consoleModule: ServerModule = { name: 'console', start };
 
 async function start(context: ModuleContext): Promise<RunningModule> {
-  const folder = context.configuration().server.http.root;
+  const folder = context.pathBeside(context.configuration().server.http.root);
   const files = new StaticFiles(existsSync(folder) ? folder : '', context.readAsset);
   context.http.route({
     name: 'console',

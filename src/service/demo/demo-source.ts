@@ -47,7 +47,7 @@ export class DemoSource implements OnDemandSource {
   start(key: StreamKey): void {
     if (this.publication !== null) return;
     this.readClip();
-    const owner = { id: 'demo', protocol: 'demo', remote: 'built in', via: [], revoke: () => this.halt() };
+    const owner = { id: 'demo', protocol: 'demo', remote: 'built in', host: '', via: [], revoke: () => this.halt() };
     const publication = this.hub.publish(key, owner);
     this.publication = publication;
     this.ingest = new FlvIngest(publication);

@@ -56,9 +56,10 @@ class Relay {
   private adjust(stream: Stream): void {
     const { key } = stream;
     const publisher: PublicationOwner | null = this.context.hub.publisherOf(stream);
-    if (publisher?.protocol === 'demo') return;
-    const { forwards } = this.context.configuration().resolver.resolve(key.vhost, key.app, key.name);
-    const wanted = forwards.map((rule) => resolveTarget(rule, key));
+    if (publisher === null || publisher.protocol === 'demo') return;
+    const { host } = publisher;
+    const { forwards } = this.context.configuration().resolver.resolve(host, key.app, key.name);
+    const wanted = forwards.map((rule) => resolveTarget(rule, key, host));
     const present = this.forwarders.get(key.text) ?? [];
     const kept = present.filter((forwarder) => wanted.some((target) => isSameTarget(target, forwarder.target)));
     for (const forwarder of present) if (!kept.includes(forwarder)) forwarder.close();

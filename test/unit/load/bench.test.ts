@@ -139,7 +139,7 @@ test('tables name what makes a figure doubtful', () => {
     foreignPercent: 40,
     notes: ['3 players disconnected (reset)'],
   });
-  assert.equal(remarks(busy).length, 4);
+  assert.equal(remarks(busy).length, 3);
   const text = textTable(caseNamed('rtmp-3000-lo'), [busy]);
   assert.match(text, /nginx: the load core was 96 % busy/);
   assert.match(text, /nginx: 3 players disconnected/);

@@ -143,6 +143,7 @@ test('fan-out: a feed holds no more than its bytes, whatever nobody reads', asyn
   for (let i = 1; i <= 2000; i++) writeVideo(publication, i * 40, i % 50 === 0);
   await t.settle();
   assert.ok(feed.bytesHeld <= 2000, String(feed.bytesHeld));
+  t.pump.stop();
 });
 
 test('fan-out: a codec change reaches players inline and joiners in the header', async () => {

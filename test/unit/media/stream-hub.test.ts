@@ -156,7 +156,7 @@ test('stream key: programs that split an address differently mean the same strea
 
 test('stream key: names that could be a path, markup or control characters are refused', () => {
   for (const name of ['', '..', 'a/../b', 'a//b', 'a\\b', 'a\nb', '<b>', 'a"b', './a', 'x'.repeat(257)]) {
-    assert.throws(() => makeStreamKey('live', name), undefined, JSON.stringify(name));
+    assert.throws(() => makeStreamKey('live', name), /name/, JSON.stringify(name));
   }
   for (const name of ['cam 1', '摄像头', 'a.b-c_d', "it's"]) assert.doesNotThrow(() => makeStreamKey('live', name));
 });

@@ -20,7 +20,9 @@ test('psi: the program map of H.264 and AAC is that of FFmpeg 5.1, byte by byte'
 });
 
 test('psi: descriptors and version', () => {
-  const map = buildProgramMap(31, 0x1fff, [{ streamType: 6, pid: 0x13f, descriptors: Uint8Array.of(5, 1, 9) }]);
+  const map = buildProgramMap(31, 0x1fff, [
+    { streamType: 6, pid: 0x13f, descriptors: Uint8Array.of(5, 1, 9) },
+  ]);
   assert.equal(hex(map.subarray(0, -4)), '02b0150001ff0000fffff00006e13ff003050109');
 });
 

@@ -17,7 +17,10 @@ export const aac44 = makeCodecConfig('aac', bytes(recordNamed('aac-44100-2').rec
   sampleRate: 44_100,
   channels: 2,
 });
-export const opus = makeCodecConfig('opus', opusRecord('opus.ogg'), 'Opus', { sampleRate: 48_000, channels: 2 });
+export const opus = makeCodecConfig('opus', opusRecord('opus.ogg'), 'Opus', {
+  sampleRate: 48_000,
+  channels: 2,
+});
 
 export function opusRecord(name: string): Uint8Array {
   const found = audios.find((audio) => audio.name === name);
@@ -55,7 +58,17 @@ export function picture(track: Track, dts: number, isKey: boolean, size = 500, p
 }
 
 export function sound(track: Track, dts: number, size = 100, duration = AAC_FRAME_US, flags = 0): Frame {
-  return new Frame(track.id, flags, dts, dts, duration, Buffer.alloc(size, 0x5a), track.config, dts, Number.NaN);
+  return new Frame(
+    track.id,
+    flags,
+    dts,
+    dts,
+    duration,
+    Buffer.alloc(size, 0x5a),
+    track.config,
+    dts,
+    Number.NaN,
+  );
 }
 
 export interface ClipOptions {
@@ -70,7 +83,15 @@ export interface ClipOptions {
 
 /** Pictures and sound by decode time. Key frames come every `gop` pictures; all others are two frames late (B). */
 export function clip(options: ClipOptions): Frame[] {
-  const { seconds, fps = 25, gop = 50, size = 500, startUs = 0, video = videoTrack, audio = audioTrack } = options;
+  const {
+    seconds,
+    fps = 25,
+    gop = 50,
+    size = 500,
+    startUs = 0,
+    video = videoTrack,
+    audio = audioTrack,
+  } = options;
   const frames: Frame[] = [];
   const frameUs = 1_000_000 / fps;
   for (let i = 0; video !== null && i < seconds * fps; i++) {

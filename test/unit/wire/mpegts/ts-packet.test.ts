@@ -14,8 +14,14 @@ function spread(payload: Buffer, flags: number, continuity = 0, pcr = 0): { pack
   const target = Buffer.alloc(7 + total + 3, 0xee);
   payload.copy(target, 7 + total - payload.length);
   const next = spreadPayload(target, 7, 7 + total, payload.length, 0x123, continuity, flags, pcr);
-  assert.ok(target.subarray(0, 7).every((byte) => byte === 0xee), 'nothing before is touched');
-  assert.ok(target.subarray(7 + total).every((byte) => byte === 0xee), 'nothing behind is touched');
+  assert.ok(
+    target.subarray(0, 7).every((byte) => byte === 0xee),
+    'nothing before is touched',
+  );
+  assert.ok(
+    target.subarray(7 + total).every((byte) => byte === 0xee),
+    'nothing behind is touched',
+  );
   return { packets: target.subarray(7, 7 + total), next };
 }
 
@@ -43,7 +49,10 @@ test('ts packet: payloads of every size around the packet borders come back whol
       assert.ok(gather(packets).equals(payload), `size ${size}, flags ${flags}`);
       const last = packets.subarray(-188);
       if (packets.length > 188 && (last[3]! & 0x20) !== 0 && last[4]! > 1) {
-        assert.ok(last.subarray(6, 5 + last[4]!).every((byte) => byte === 0xff), 'stuffing');
+        assert.ok(
+          last.subarray(6, 5 + last[4]!).every((byte) => byte === 0xff),
+          'stuffing',
+        );
       }
     }
   }

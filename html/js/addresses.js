@@ -1,0 +1,117 @@
+// Addresses and command lines of a stream. Nothing here touches the document.
+// Two rules: a person never sees an address that works only on the server itself, and a copied command line can
+// never run more than its program, whatever a publisher called the stream.
+
+/** Ways to play in a browser, in the order in which they are tried. */
+export const WAYS = ['http-flv', 'ws-flv', 'hls'];
+
+/** Addresses that mean nothing, or something else, on another machine of the network. */
+export function isLoopback(host) {
+  const bare = host.replace(/^\[|\]$/g, '');
+  return bare === 'localhost' || bare === '::1' || bare === '::' || bare === '0.0.0.0' || /^127\./.test(bare);
+}
+
+function isPrivate(host) {
+  const bare = host.replace(/^\[|\]$/g, '').toLowerCase();
+  if (/^(10\.|192\.168\.|169\.254\.|172\.(1[6-9]|2\d|3[01])\.)/.test(bare)) return true;
+  return bare.includes(':') && /^f(e80|c|d)/.test(bare);
+}
+
+/**
+ * The host to print. The server knows its network or NAT address, the browser knows the name that worked: a public
+ * address from the server is configured and wins; behind a container or a proxy the server's private address is
+ * wrong, so the browser's wins, unless the browser sits on the server itself.
+ */
+export function printedHost(serverHost, browserHost) {
+  const known = serverHost !== '' && !isLoopback(serverHost);
+  if (!known) return browserHost;
+  if (isLoopback(browserHost)) return serverHost;
+  return isPrivate(serverHost) ? browserHost : serverHost;
+}
+
+/** The same address at another host; port, path and query stay. */
+export function withHost(url, host) {
+  const bracketed = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+  return url.replace(/^([a-z]+:\/\/)(\[[^\]]*\]|[^/:?#]*)/i, (_whole, scheme) => scheme + bracketed);
+}
+
+/** Path of a stream on this server, each part encoded: `/live/cam`. */
+export function streamPath(app, name) {
+  return `/${[...app.split('/'), ...name.split('/')].map(encodeURIComponent).join('/')}`;
+}
+
+/** Where the page itself plays from: always the origin that served the page. `extra` are tokens and the like. */
+export function playAddress(way, origin, app, name, extra = '') {
+  const query = extra === '' ? '' : `?${extra}`;
+  const path = streamPath(app, name);
+  if (way === 'hls') return `${origin}${path}.m3u8${query}`;
+  if (way === 'ws-flv') return `${origin.replace(/^http/, 'ws')}${path}.flv${query}`;
+  return `${origin}${path}.flv${query}`;
+}
+
+export function playerPage(app, name, way = '') {
+  const query = new URLSearchParams({ app, stream: name });
+  if (way !== '') query.set('way', way);
+  return `/player.html?${query}`;
+}
+
+/**
+ * A word for sh and cmd.exe alike. Characters that either of them could act on are percent-encoded (this is about
+ * addresses, where that is the same thing); what remains of `&` and `?` needs quotes.
+ */
+export function shellWord(address) {
+  const safe = address.replace(/[^A-Za-z0-9._~:/?=&+,@[\]-]/g, (character) =>
+    character === '%' ? '%' : encodeURIComponent(character).replace(/[!'()*]/g, hexEscape),
+  );
+  return /[?&=[\]]/.test(safe) ? `"${safe}"` : safe;
+}
+
+function hexEscape(character) {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+}
+
+/** Command lines to publish to an RTMP address. */
+export function publishCommands(rtmpUrl) {
+  const target = shellWord(rtmpUrl);
+  const encode = '-c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 60 -c:a aac -b:a 128k';
+  const picture = '-f lavfi -i testsrc2=size=1280x720:rate=30 -f lavfi -i sine=frequency=440';
+  return {
+    file: `ffmpeg -re -i video.mp4 ${encode} -f flv ${target}`,
+    testPicture: `ffmpeg -re ${picture} ${encode} -f flv ${target}`,
+  };
+}
+
+/** Command lines to watch and to keep a stream. */
+export function watchCommands(rtmpUrl, flvUrl, name) {
+  const file = `${name.replace(/[^A-Za-z0-9._-]/g, '_').replace(/^[-.]+/, '') || 'stream'}.mp4`;
+  return {
+    ffplay: `ffplay -fflags nobuffer -flags low_delay ${shellWord(rtmpUrl)}`,
+    vlc: `vlc --network-caching=300 ${shellWord(flvUrl)}`,
+    record: `ffmpeg -i ${shellWord(rtmpUrl)} -c copy ${file}`,
+  };
+}
+
+/** OBS wants server and key apart: the last part of the path, with its query, is the key. */
+export function serverAndKey(rtmpUrl) {
+  const query = rtmpUrl.indexOf('?');
+  const slash = rtmpUrl.lastIndexOf('/', query === -1 ? undefined : query);
+  return { server: rtmpUrl.slice(0, slash), key: rtmpUrl.slice(slash + 1) };
+}
+
+/** Markup that shows the player inside another page. */
+export function embedCode(origin, app, name) {
+  const address = `${origin}${playerPage(app, name)}&autostart=1&muted=1`
+    .replace(/&/g, '&amp;')
+    .replace(/"/g, '%22');
+  return `<iframe src="${address}" width="640" height="360" allow="autoplay; fullscreen; picture-in-picture"></iframe>`;
+}
+
+/** The stream that an address of SRS's player page means: ?stream=cam.flv&app=live. */
+export function fromSrsQuery(query) {
+  const name = (query.get('stream') ?? 'livestream').replace(/\.(flv|m3u8|ts|mp3|aac)$/i, '');
+  const isHls = /\.m3u8$/i.test(query.get('stream') ?? '');
+  const page = new URLSearchParams({ app: query.get('app') ?? 'live', stream: name });
+  if (isHls) page.set('way', 'hls');
+  if (/^(1|true)$/.test(query.get('autostart') ?? '')) page.set('autostart', '1');
+  return `/player.html?${page}`;
+}

@@ -1,0 +1,78 @@
+// The server's answers, and asking again and again for as long as somebody looks.
+
+const TIMEOUT_MS = 5000;
+
+/** The JSON of an address. Throws when the server cannot be reached; `missing` is set when it answers 404. */
+async function getJson(path) {
+  const response = await fetch(path, { signal: AbortSignal.timeout(TIMEOUT_MS), cache: 'no-store' });
+  if (!response.ok) {
+    const error = new Error(`${path}: ${response.status}`);
+    error.status = response.status;
+    throw error;
+  }
+  return response.json();
+}
+
+export async function fetchServer() {
+  return (await getJson('/api/v1/server')).data;
+}
+
+export async function fetchStreams() {
+  return (await getJson('/api/v1/streams?count=1000')).streams;
+}
+
+/**
+ * Finds one stream: by its id once that is known, so that a page of one stream does not fetch all of them.
+ * Answers `{ kind: 'found', stream }`, `{ kind: 'missing' }`, `{ kind: 'unknown' }` (the API is closed to this
+ * page: playing may still work) or `{ kind: 'unreachable' }`.
+ */
+export class StreamFinder {
+  #app;
+  #name;
+  #id = '';
+
+  constructor(app, name) {
+    this.#app = app;
+    this.#name = name;
+  }
+
+  async find() {
+    try {
+      const stream = this.#id === '' ? await this.#search() : (await getJson(this.#address())).stream;
+      if (stream === undefined) return { kind: 'missing' };
+      this.#id = stream.id;
+      return { kind: 'found', stream };
+    } catch (error) {
+      if (error.status === 404 && this.#id !== '') return { kind: 'missing' };
+      return { kind: error.status === undefined || error.status >= 500 ? 'unreachable' : 'unknown' };
+    }
+  }
+
+  #address() {
+    return `/api/v1/streams/${encodeURIComponent(this.#id)}`;
+  }
+
+  async #search() {
+    const streams = await fetchStreams();
+    return streams.find((stream) => stream.app === this.#app && stream.name === this.#name);
+  }
+}
+
+/** Runs `work` now and then every `intervalMs`, never twice at once, and not while the page is hidden. */
+export function repeatWhileVisible(work, intervalMs) {
+  let timer = 0;
+  let running = false;
+  const run = async () => {
+    clearTimeout(timer);
+    if (running || document.hidden) return;
+    running = true;
+    try {
+      await work();
+    } finally {
+      running = false;
+      timer = setTimeout(run, intervalMs);
+    }
+  };
+  document.addEventListener('visibilitychange', run);
+  void run();
+}

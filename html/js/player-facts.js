@@ -1,0 +1,77 @@
+// The facts beside the picture. Every number is measured here or told by the server; what is not known is not shown.
+
+import { element, setHidden, setText } from './dom.js';
+import { bufferedAhead } from './engines.js';
+import { bitrate, duration, trackFacts } from './format.js';
+import { t } from './i18n.js';
+
+const rows = new Map();
+
+/** Returns how many facts there are to show. `engine` is null while nothing plays. */
+export function showFacts(list, { stream, video, engine, state, way }) {
+  const playing = engine !== null && (state === 'playing' || state === 'stalled' || state === 'lost');
+  const tracks = stream?.tracks.filter((track) => track.kind !== 'data') ?? [];
+  const facts = {
+    video: tracks
+      .filter((track) => track.kind === 'video')
+      .map(describeTrack)
+      .join('\n'),
+    audio: tracks
+      .filter((track) => track.kind === 'audio')
+      .map(describeTrack)
+      .join('\n'),
+    leftOut: way === 'hls' ? leftOut(tracks) : '',
+    bitrate: bitrate(stream?.kbps.recv_30s ?? 0),
+    viewers: stream === null ? '' : String(stream.clients),
+    since: stream !== null && stream.live_ms > 0 ? duration((Date.now() - stream.live_ms) / 1000, t) : '',
+    publisher: publisherOf(stream),
+    buffer: playing ? seconds(bufferedAhead(video)) : '',
+    behind: playing ? seconds(engine.behindEdge()) : '',
+    dropped: playing ? droppedFrames(video) : '',
+  };
+  for (const [key, text] of Object.entries(facts)) showRow(list, key, text);
+  return Object.values(facts).filter((text) => text !== '').length;
+}
+
+function showRow(list, key, text) {
+  let row = rows.get(key);
+  if (row === undefined) {
+    const name = element('dt', { textContent: t(`facts.${key}`) });
+    const value = element('dd');
+    row = { group: element('div', { className: 'fact' }, name, value), value };
+    if (key === 'buffer' || key === 'behind') row.group.title = t(`facts.${key}.note`);
+    rows.set(key, row);
+    list.append(row.group);
+  }
+  setHidden(row.group, text === '');
+  setText(row.value, text);
+}
+
+function describeTrack(track) {
+  return trackFacts(track, true);
+}
+
+function leftOut(tracks) {
+  return tracks
+    .filter((track) => track.left_out?.hls)
+    .map((track) => `${track.label}: ${track.left_out.hls}`)
+    .join('\n');
+}
+
+function publisherOf(stream) {
+  if (stream === null) return '';
+  if (stream.on_demand) return t('test.title');
+  return stream.source === null ? '' : `${stream.source.protocol.toUpperCase()} ${stream.source.remote}`;
+}
+
+function seconds(value) {
+  return value === null ? '' : `${value.toFixed(1)} s`;
+}
+
+function droppedFrames(video) {
+  const { totalVideoFrames, droppedVideoFrames } = video.getVideoPlaybackQuality?.() ?? {
+    totalVideoFrames: 0,
+  };
+  if (totalVideoFrames === 0) return '';
+  return t('facts.dropped.value', { dropped: droppedVideoFrames, total: totalVideoFrames });
+}

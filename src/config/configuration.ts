@@ -1,0 +1,238 @@
+/**
+ * Configuration as the application has it: texts of config.xml and policy.xml in, checked and frozen values out, or
+ * one error that lists everything that is wrong. Reads no file itself.
+ */
+import { ConfigError } from '../util/errors.ts';
+import { parseXmlDocument, type XmlDocument } from '../util/xml-document.ts';
+import {
+  type ConfigFile,
+  type Environment,
+  type GivenSettings,
+  readConfigFile,
+  readEnvironment,
+} from './config-file.ts';
+import { PolicyFile, streamField } from './policy-file.ts';
+import { PolicyResolver } from './policy-resolver.ts';
+import { overridesOf, type PolicyRule } from './policy-rule.ts';
+import { printConfiguration } from './print-configuration.ts';
+import { Report } from './report.ts';
+import { makeServerConfig, SERVER_SECTIONS, type ServerConfig, type SettingTexts } from './server-config.ts';
+import { metaOf, type ReloadClass, type Section, xmlName } from './setting.ts';
+import { STREAM_SECTIONS } from './stream-policy.ts';
+
+export type { PolicyResolver } from './policy-resolver.ts';
+export { ConfigurationError } from './report.ts';
+export type { ServerConfig } from './server-config.ts';
+export type { StreamPolicy } from './stream-policy.ts';
+
+export interface ConfigurationFiles {
+  /** Text of config.xml; without anything in it every setting has its default. */
+  readonly configText: string;
+  /** Name for messages: `conf/config.xml`. */
+  readonly configName: string;
+  readonly policyText: string;
+  readonly policyName: string;
+}
+
+/** A setting or rule as diffConfiguration compares it. */
+interface Comparable {
+  readonly text: string;
+  /** Equal values are the same setting however they are written: `1m` and `60s`. */
+  readonly value: string;
+  readonly reload: ReloadClass;
+}
+
+export interface Configuration {
+  readonly server: ServerConfig;
+  readonly resolver: PolicyResolver;
+  /** Sentences with `file:line:column` for the operator. */
+  readonly warnings: readonly string[];
+  /** Both files as they are in force, each value with a comment that says where it comes from. */
+  print(): string;
+  /** By name, for diffConfiguration. */
+  readonly settings: ReadonlyMap<string, Comparable>;
+}
+
+/** Throws ConfigurationError, nothing else. */
+export function loadConfiguration(files: ConfigurationFiles, environment: Environment = {}): Configuration {
+  const report = new Report();
+  const configDocument = parse(files.configText, files.configName, report);
+  const policyDocument = parse(files.policyText, files.policyName, report);
+  const config: ConfigFile =
+    configDocument === null
+      ? { given: new Map(), rules: [], outerRules: [] }
+      : readConfigFile(configDocument, report);
+  readEnvironment(environment, config.given, report);
+  const policy = policyDocument === null ? null : new PolicyFile(policyDocument, report);
+  policy?.readRoot();
+  report.finish();
+
+  const server = makeServerConfig(textsOf(config.given));
+  checkPorts(server, config.given, report);
+  checkCertificates(server, config.given, report);
+  report.finish();
+
+  const rules = [...config.rules, ...(policy?.rules ?? [])];
+  const outerRules = [...config.outerRules, ...(policy?.outerRules ?? [])];
+  const root = policyDocument?.root;
+  const line =
+    root === undefined || root.endOffset === root.offset ? 0 : policyDocument!.lineOf(root.endOffset);
+  const defaults = overridesOf(streamDefaults(config.given));
+  const resolver = new PolicyResolver(rules, defaults, { file: files.policyName, line });
+  for (const rule of resolver.unreachableRules()) {
+    const app = rule.path.text.split('/')[0]!;
+    report.warn(
+      rule.where,
+      `no stream can fit this <${rule.kind}>: the application "${app}" is not allowed; ${resolver.allowHint(app)}.`,
+    );
+  }
+  return Object.freeze({
+    server: deepFreeze(server),
+    resolver,
+    warnings: Object.freeze(report.warnings),
+    print: () => printConfiguration(config.given, outerRules, files),
+    settings: comparables(config.given, outerRules),
+  });
+}
+
+function parse(text: string, name: string, report: Report): XmlDocument | null {
+  if (text.trim() === '') return null;
+  try {
+    return parseXmlDocument(text, name);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    report.add(error);
+    return null;
+  }
+}
+
+function textsOf(given: GivenSettings): SettingTexts {
+  const texts: Record<string, Record<string, string>> = {};
+  for (const { path, text } of given.values()) {
+    const [section = '', key = ''] = path.split('.');
+    if (!Object.hasOwn(SERVER_SECTIONS, section)) continue;
+    texts[section] ??= {};
+    texts[section][key] = text;
+  }
+  return texts;
+}
+
+function streamDefaults(given: GivenSettings) {
+  return [...given.values()].filter(({ path }) => Object.hasOwn(STREAM_SECTIONS, path.split('.')[0]!));
+}
+
+/** Two listeners on one port of one address cannot both start. */
+function checkPorts({ rtmp, http }: ServerConfig, given: GivenSettings, report: Report): void {
+  const rtmps = rtmp.ssl === 'on' ? 'rtmp.port' : 'rtmp.sport';
+  const listeners = [
+    { path: 'rtmp.port', port: rtmp.enable ? rtmp.port : -1, ip: rtmp.ip },
+    { path: rtmps, port: rtmp.enable ? rtmp.sport : -1, ip: rtmp.ip },
+    { path: 'http.port', port: http.enable ? http.port : -1, ip: http.ip },
+    { path: 'http.sport', port: http.enable && http.ssl ? http.sport : -1, ip: http.ip },
+  ].filter((one) => one.port > 0);
+  for (const [i, one] of listeners.entries()) {
+    const other = listeners
+      .slice(0, i)
+      .find((earlier) => earlier.port === one.port && haveCommonAddress(earlier.ip, one.ip));
+    if (other === undefined) continue;
+    const where = given.get(one.path)?.where ?? given.get(other.path)?.where ?? '';
+    report.error(
+      where,
+      `port ${one.port} is taken twice, by ${elementPath(other.path)} and ${elementPath(one.path)}.`,
+    );
+  }
+}
+
+function haveCommonAddress(a: readonly string[], b: readonly string[]): boolean {
+  const isAny = (list: readonly string[]) =>
+    list.length === 0 || list.includes('0.0.0.0') || list.includes('::');
+  return isAny(a) || isAny(b) || a.some((address) => b.includes(address));
+}
+
+function elementPath(path: string): string {
+  return path
+    .split('.')
+    .map((name) => `<${name}>`)
+    .join('');
+}
+
+function checkCertificates({ ssl }: ServerConfig, given: GivenSettings, report: Report): void {
+  if ((ssl.serverkey === '') === (ssl.servercert === '')) return;
+  const [present, missing] = ssl.serverkey === '' ? ['servercert', 'serverkey'] : ['serverkey', 'servercert'];
+  report.error(given.get(`ssl.${present}`)!.where, `<${present}> needs <${missing}> beside it.`);
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value))
+    if (typeof inner === 'object' && inner !== null) deepFreeze(inner);
+  return Object.freeze(value);
+}
+
+function comparables(given: GivenSettings, outerRules: readonly PolicyRule[]): Map<string, Comparable> {
+  const all = new Map<string, Comparable>();
+  for (const section of Object.values(SERVER_SECTIONS) as Section[]) {
+    for (const [key, schema] of Object.entries(section.fields)) {
+      const { reload, defaultText } = metaOf(schema);
+      const one = given.get(`${section.name}.${key}`);
+      const value = one === undefined ? schema.parse(undefined) : one.value;
+      const name = `${section.name}.${xmlName(key, schema)}`;
+      all.set(name, { text: one?.text ?? defaultText, value: JSON.stringify(value), reload });
+    }
+  }
+  for (const { path, text, value } of streamDefaults(given)) {
+    all.set(`every stream ${spelling(path)}`, {
+      text,
+      value: JSON.stringify(value),
+      reload: metaOf(streamField(path)).reload,
+    });
+  }
+  for (const rule of outerRules) {
+    addRule(all, rule, `${rule.kind} ${rule.name}`);
+    for (const stream of rule.streams) addRule(all, stream, `stream ${stream.path.text}`);
+  }
+  return all;
+}
+
+function addRule(all: Map<string, Comparable>, rule: PolicyRule, label: string): void {
+  if (rule.kind === 'application') all.set(label, { text: 'allowed', value: '', reload: 'new-sessions' });
+  for (const { path, text, value } of rule.given) {
+    const { reload } = metaOf(streamField(path));
+    all.set(`${label} ${spelling(path)}`, { text, value: JSON.stringify(value), reload });
+  }
+  for (const { forward, enable } of rule.forwards) {
+    const state = enable ? 'on' : 'off';
+    const text = forward === null || forward.rewrite === '' ? state : `${state}, as ${forward.rewrite}`;
+    const name = `${label} forward ${forward?.target ?? '(all)'}`;
+    const before = all.get(name)?.text;
+    const joined = before === undefined ? text : `${before}; ${text}`;
+    all.set(name, { text: joined, value: joined, reload: 'live' });
+  }
+}
+
+/** `gop.bytes` -> `gop.size`. */
+function spelling(path: string): string {
+  const [section = '', key = ''] = path.split('.');
+  return `${section}.${xmlName(key, streamField(path))}`;
+}
+
+export interface ConfigurationChange {
+  /** `rtmp.chunk-size`, `application live gop.frames`. */
+  readonly name: string;
+  /** As written; `''` when there was no such rule or setting. */
+  readonly before: string;
+  readonly after: string;
+  readonly reload: ReloadClass;
+}
+
+/** What differs, by the name of the setting. */
+export function diffConfiguration(before: Configuration, after: Configuration): ConfigurationChange[] {
+  const changes: ConfigurationChange[] = [];
+  for (const name of new Set([...before.settings.keys(), ...after.settings.keys()])) {
+    const old = before.settings.get(name);
+    const now = after.settings.get(name);
+    if (old?.value === now?.value) continue;
+    const reload = now?.reload ?? old?.reload ?? 'new-sessions';
+    changes.push({ name, before: old?.text ?? '', after: now?.text ?? '', reload });
+  }
+  return changes;
+}

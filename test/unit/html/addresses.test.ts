@@ -1,0 +1,114 @@
+/** Addresses and command lines: which host is printed, what is encoded, and that no name can reach a shell. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { loadPageModule } from './page-module.ts';
+
+interface Addresses {
+  printedHost(serverHost: string, browserHost: string): string;
+  withHost(url: string, host: string): string;
+  streamPath(app: string, name: string): string;
+  playAddress(way: string, origin: string, app: string, name: string, extra?: string): string;
+  shellWord(address: string): string;
+  serverAndKey(url: string): { server: string; key: string };
+  publishCommands(url: string): { file: string; testPicture: string };
+  watchCommands(rtmp: string, flv: string, name: string): { ffplay: string; vlc: string; record: string };
+  embedCode(origin: string, app: string, name: string): string;
+  fromSrsQuery(query: URLSearchParams): string;
+}
+
+const page = await loadPageModule<Addresses>('js/addresses.js');
+
+test('addresses: the printed host is one that another machine can reach', () => {
+  const cases: [server: string, browser: string, printed: string][] = [
+    ['192.168.1.5', 'localhost', '192.168.1.5'],
+    ['192.168.1.5', '127.0.0.1', '192.168.1.5'],
+    ['192.168.1.5', '[::1]', '192.168.1.5'],
+    ['192.168.1.5', '10.1.1.9', '10.1.1.9'],
+    ['172.17.0.2', 'media.example.org', 'media.example.org'],
+    ['203.0.113.7', 'media.local', '203.0.113.7'],
+    ['media.example.org', '192.168.1.5', 'media.example.org'],
+    ['0.0.0.0', '192.168.1.5', '192.168.1.5'],
+    ['', 'media.local', 'media.local'],
+    ['127.0.0.1', 'localhost', 'localhost'],
+    ['fd00::1', 'media.local', 'media.local'],
+  ];
+  for (const [server, browser, printed] of cases) {
+    assert.equal(page.printedHost(server, browser), printed, `${server} seen from ${browser}`);
+  }
+});
+
+test('addresses: another host keeps port, path and query', () => {
+  assert.equal(page.withHost('rtmp://10.0.0.1/live/cam?a=1', 'h.example'), 'rtmp://h.example/live/cam?a=1');
+  assert.equal(
+    page.withHost('http://[::1]:8080/live/cam.flv', '10.0.0.9'),
+    'http://10.0.0.9:8080/live/cam.flv',
+  );
+  assert.equal(page.withHost('rtmp://localhost:1936/live', '2001:db8::5'), 'rtmp://[2001:db8::5]:1936/live');
+});
+
+test('addresses: playing uses the origin of the page', () => {
+  const origin = 'https://h:8181';
+  assert.equal(page.playAddress('http-flv', origin, 'live', 'cam'), 'https://h:8181/live/cam.flv');
+  assert.equal(
+    page.playAddress('ws-flv', origin, 'live', 'cam', 'token=x'),
+    'wss://h:8181/live/cam.flv?token=x',
+  );
+  assert.equal(page.playAddress('hls', 'http://h', 'live', 'a b'), 'http://h/live/a%20b.m3u8');
+  assert.equal(page.streamPath('live/sub', '大门?#'), '/live/sub/%E5%A4%A7%E9%97%A8%3F%23');
+});
+
+test('addresses: a name that a shell would act on is encoded away', () => {
+  // Also one by one, so that no character hides behind another.
+  for (const evil of [
+    '$(reboot)',
+    '`reboot`',
+    'a;reboot',
+    'a|b',
+    'a>b',
+    "a'b",
+    'a"b',
+    'a b',
+    'a\\b',
+    '!!',
+    '*',
+    '^',
+    '<',
+    '\n',
+  ]) {
+    const word = page.shellWord(`rtmp://h/live/${evil}`);
+    assert.match(word, /^[A-Za-z0-9._~:/=+,@%-]+$/, evil);
+  }
+  assert.equal(page.shellWord('rtmp://h/live/a?k=1&b=2'), '"rtmp://h/live/a?k=1&b=2"');
+  assert.equal(page.shellWord('rtmp://h/live/%E5'), 'rtmp://h/live/%E5');
+  const commands = [
+    ...Object.values(page.publishCommands('rtmp://h/live/$(x)`y`')),
+    ...Object.values(page.watchCommands('rtmp://h/live/$(x)', 'http://h/live/$(x).flv', '-$(x)`;')),
+  ];
+  for (const command of commands) assert.doesNotMatch(command, /[$`;|<>]|\s--?_/, command);
+});
+
+test('addresses: OBS gets server and key apart', () => {
+  assert.deepEqual(page.serverAndKey('rtmp://h/live/cam'), { server: 'rtmp://h/live', key: 'cam' });
+  assert.deepEqual(page.serverAndKey('rtmp://h:1936/a/b/cam?k=x/y'), {
+    server: 'rtmp://h:1936/a/b',
+    key: 'cam?k=x/y',
+  });
+});
+
+test('addresses: embed code cannot leave its attribute', () => {
+  const code = page.embedCode('http://h:8080', 'live', '"><script>');
+  assert.equal(code.match(/"/g)?.length, 8);
+  assert.doesNotMatch(code, /<script/);
+  assert.match(code, /autostart=1&amp;muted=1/);
+});
+
+test('addresses: bookmarks of the SRS player page', () => {
+  const cases: [query: string, page: string][] = [
+    ['stream=livestream.flv', '/player.html?app=live&stream=livestream'],
+    ['stream=cam.m3u8&app=show', '/player.html?app=show&stream=cam&way=hls'],
+    ['stream=cam&autostart=true', '/player.html?app=live&stream=cam&autostart=1'],
+    ['', '/player.html?app=live&stream=livestream'],
+  ];
+  for (const [query, expected] of cases)
+    assert.equal(page.fromSrsQuery(new URLSearchParams(query)), expected, query);
+});
