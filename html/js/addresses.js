@@ -11,22 +11,23 @@ export function isLoopback(host) {
   return bare === 'localhost' || bare === '::1' || bare === '::' || bare === '0.0.0.0' || /^127\./.test(bare);
 }
 
-function isPrivate(host) {
-  const bare = host.replace(/^\[|\]$/g, '').toLowerCase();
-  if (/^(10\.|192\.168\.|169\.254\.|172\.(1[6-9]|2\d|3[01])\.)/.test(bare)) return true;
-  return bare.includes(':') && /^f(e80|c|d)/.test(bare);
+/**
+ * The host to print in place of `host`: the server's address in the network when `host` leads nowhere from another
+ * machine. Any other host is right as it is: the server prints its configured public address, or the name by which
+ * this browser reached it.
+ */
+export function printedHost(host, server) {
+  if (!isLoopback(host)) return host;
+  return (
+    [...(server?.addresses ?? []), server?.host ?? ''].find((other) => other !== '' && !isLoopback(other)) ??
+    host
+  );
 }
 
-/**
- * The host to print. The server knows its network or NAT address, the browser knows the name that worked: a public
- * address from the server is configured and wins; behind a container or a proxy the server's private address is
- * wrong, so the browser's wins, unless the browser sits on the server itself.
- */
-export function printedHost(serverHost, browserHost) {
-  const known = serverHost !== '' && !isLoopback(serverHost);
-  if (!known) return browserHost;
-  if (isLoopback(browserHost)) return serverHost;
-  return isPrivate(serverHost) ? browserHost : serverHost;
+/** An address of the server as it should be printed. */
+export function printedUrl(url, server) {
+  const host = url.match(/^[a-z]+:\/\/(\[[^\]]*\]|[^/:?#]*)/i)?.[1] ?? '';
+  return withHost(url, printedHost(host, server));
 }
 
 /** The same address at another host; port, path and query stay. */

@@ -56,7 +56,7 @@ export function setHidden(node, hidden) {
 }
 
 /** A button with an icon; its label is read out and shown as a hint. */
-export function iconButton(iconName, label, onClick) {
+function iconButton(iconName, label, onClick) {
   const button = element('button', {
     type: 'button',
     className: 'icon-button',

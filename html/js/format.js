@@ -33,7 +33,7 @@ export function frameRate(fps) {
   return `${Math.round(fps * 100) / 100} fps`;
 }
 
-export function resolution(width, height) {
+function resolution(width, height) {
   return width > 0 && height > 0 ? `${width}×${height}` : '';
 }
 

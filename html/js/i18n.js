@@ -38,10 +38,6 @@ export function fill(text, values) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
-export function currentLanguage() {
-  return language;
-}
-
 /** The manual in the language of the page. */
 export function manualAddress(anchor = '') {
   return `/docs/${language === 'zh' ? 'zh.html' : ''}${anchor}`;

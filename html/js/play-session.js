@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noUnnecessaryConditions: the rule takes the first value of a field for its only one.
 // Keeps one stream playing: waits for it, starts an engine, notices that it stalls, ends or breaks, and tries again.
 // Knows no document and no player library: engines, look-up and timers are given, so that it can be tested whole.
 //

@@ -5,6 +5,7 @@ import {
   playAddress,
   playerPage,
   printedHost,
+  printedUrl,
   publishCommands,
   serverAndKey,
   watchCommands,
@@ -27,11 +28,11 @@ const LABELS = {
 
 /** Fills the four lists below the player. `stream` and `server` may be null: then from the page's own address. */
 export function showAddresses(asked, stream, server) {
-  const host = printedHost(server?.host ?? '', location.hostname);
+  const host = printedHost(location.hostname, server);
   const origin = publicOrigin(host);
   const urls = (stream?.urls ?? fallbackUrls(asked, origin, host)).map(({ type, url }) => ({
     type,
-    url: withHost(url, host),
+    url: printedUrl(url, server),
   }));
   const rtmp =
     urls.find((entry) => entry.type === 'rtmp')?.url ?? `rtmp://${host}/${asked.app}/${asked.name}`;
@@ -68,7 +69,7 @@ function showPublish(rtmp, stream, rows) {
 
 /** Draws the page's address for a phone; nothing when a phone could not reach it. */
 export function showQr(asked, server) {
-  const host = printedHost(server?.host ?? '', location.hostname);
+  const host = printedHost(location.hostname, server);
   const address = publicOrigin(host) + playerPage(asked.app, asked.name);
   const code = isLoopback(host) ? null : encodeQr(address);
   setHidden(byId('phone'), code === null);

@@ -1,5 +1,5 @@
 // How to publish, with this server's own address: for OBS and for ffmpeg, with the name that the person types.
-import { printedHost, publishCommands, serverAndKey, streamPath, withHost } from './addresses.js';
+import { printedUrl, publishCommands, serverAndKey, streamPath } from './addresses.js';
 import { copyRow, element, setCopyText } from './dom.js';
 import { manualAddress, t } from './i18n.js';
 
@@ -73,7 +73,8 @@ function selectField(label, values, set, refresh) {
 /** `rtmp://host/app/name`, from the server's own list, with the app and the name of the person. */
 function publishAddress(server, state) {
   const wanted = state.secure ? 'rtmps' : 'rtmp';
-  const listed = server?.publish.find((way) => way.type === wanted)?.url ?? 'rtmp://localhost/live';
-  const url = withHost(listed, printedHost(server?.host ?? '', location.hostname));
+  const listed =
+    server?.publish.find((way) => way.type === wanted)?.url ?? `rtmp://${location.hostname}/live`;
+  const url = printedUrl(listed, server);
   return url.replace(/^([a-z]+:\/\/[^/]+).*$/i, '$1') + streamPath(state.app, state.name);
 }

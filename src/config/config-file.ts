@@ -3,8 +3,15 @@ import { nearestName } from '../util/edit-distance.ts';
 import type { XmlDocument, XmlElement } from '../util/xml-document.ts';
 import { PolicyFile, streamField } from './policy-file.ts';
 import type { PolicyRule } from './policy-rule.ts';
-import { type Report, shown } from './report.ts';
-import { type Given, type KnownName, type KnownNames, knownNames, SectionReader } from './section-reader.ts';
+import { type Report, sentence, shown } from './report.ts';
+import {
+  asElement,
+  type Given,
+  type KnownName,
+  type KnownNames,
+  knownNames,
+  SectionReader,
+} from './section-reader.ts';
 import { SERVER_SECTIONS } from './server-config.ts';
 import { metaOf, plainName, type Section } from './setting.ts';
 import { UNUSED_ELEMENTS } from './smart-rtmpd-elements.ts';
@@ -61,9 +68,18 @@ export function readConfigFile(document: XmlDocument, report: Report): ConfigFil
         where,
         `<${element.name}> belongs in policy.xml, inside <application>, <stream>, <vhost> or <url>.`,
       );
+    } else if (placesOf(element.name).length > 0) {
+      report.error(where, `<${shown(element.name)}> belongs inside ${placesOf(element.name).join(' or ')}.`);
     } else reader.unknownElement(element, root, ROOT_NAMES);
   }
   return { given, rules: legacy.rules, outerRules: legacy.outerRules };
+}
+
+/** Sections that have a setting of this name. */
+function placesOf(name: string): string[] {
+  return [...SECTION_NAMES]
+    .filter(([, names]) => names.has(plainName(name)))
+    .map(([section]) => asElement(section));
 }
 
 /** One warning for the whole element when it holds anything; names in it are still checked. */
@@ -81,7 +97,7 @@ function readUnused(element: XmlElement, where: string, reader: SectionReader): 
   // The names inside are covered by that one warning: their texts are not looked at.
   const children = element.children.map((child) => ({ ...child, text: '' }));
   const attributes = element.attributes.map((attribute) => ({ ...attribute, value: '' }));
-  reader.read({ ...element, children, attributes }, known, [], true);
+  reader.read({ ...element, children, attributes }, known, true);
 }
 
 const PREFIX = 'SLUICE_';
@@ -108,7 +124,7 @@ export function readEnvironment(environment: Environment, given: GivenSettings, 
     }
     const result = known.schema.safeParse(text);
     if (!result.success) {
-      report.error('environment', `${what} ${result.error.issues[0]!.message}.`);
+      report.error('environment', sentence(what, result.error.issues[0]!.message));
       continue;
     }
     const { unused, defaultText } = metaOf(known.schema);

@@ -20,9 +20,7 @@ import { makeServerConfig, SERVER_SECTIONS, type ServerConfig, type SettingTexts
 import { metaOf, type ReloadClass, type Section, xmlName } from './setting.ts';
 import { STREAM_SECTIONS } from './stream-policy.ts';
 
-export type { PolicyResolver } from './policy-resolver.ts';
 export { ConfigurationError } from './report.ts';
-export type { ServerConfig } from './server-config.ts';
 export type { StreamPolicy } from './stream-policy.ts';
 
 export interface ConfigurationFiles {
@@ -201,12 +199,21 @@ function addRule(all: Map<string, Comparable>, rule: PolicyRule, label: string):
   }
   for (const { forward, enable } of rule.forwards) {
     const state = enable ? 'on' : 'off';
-    const text = forward === null || forward.rewrite === '' ? state : `${state}, as ${forward.rewrite}`;
-    const name = `${label} forward ${forward?.target ?? '(all)'}`;
-    const before = all.get(name)?.text;
-    const joined = before === undefined ? text : `${before}; ${text}`;
-    all.set(name, { text: joined, value: joined, reload: 'live' });
+    // Changes are logged, and a query may hold a key.
+    const text =
+      forward === null || forward.rewrite === '' ? state : `${state}, as ${withoutQuery(forward.rewrite)}`;
+    const name = `${label} forward ${forward === null ? '(all)' : withoutQuery(forward.target)}`;
+    const value = `${state} ${forward?.target} ${forward?.rewrite}`;
+    const before = all.get(name);
+    if (before === undefined) all.set(name, { text, value, reload: 'live' });
+    else
+      all.set(name, { text: `${before.text}; ${text}`, value: `${before.value}; ${value}`, reload: 'live' });
   }
+}
+
+function withoutQuery(url: string): string {
+  const at = url.indexOf('?');
+  return at < 0 ? url : `${url.slice(0, at)}?…`;
 }
 
 /** `gop.bytes` -> `gop.size`. */

@@ -5,7 +5,7 @@ import { FORWARD_TARGET_PHRASE, forwardSection, parseForward } from '../service/
 import type { XmlAttribute, XmlDocument, XmlElement } from '../util/xml-document.ts';
 import { NamePattern } from './name-pattern.ts';
 import { overridesOf, type PolicyRule, plainHost, type RuleForward, type RuleKind } from './policy-rule.ts';
-import { type Report, shown } from './report.ts';
+import { type Report, sentence, shown } from './report.ts';
 import { type Given, type KnownNames, knownNames, SectionReader } from './section-reader.ts';
 import { plainName, type Section } from './setting.ts';
 import { UNUSED_RULE_ELEMENTS } from './smart-rtmpd-elements.ts';
@@ -29,6 +29,14 @@ const STREAM_NAMES: ReadonlyMap<string, KnownNames> = new Map(
 );
 const FORWARD_NAMES = knownNames(forwardSection, streamField);
 const RULE_ELEMENTS = ['forward', ...STREAM_NAMES.keys()];
+
+/** Which rule it is and what it fits. */
+interface RuleHead {
+  readonly kind: Exclude<RuleKind, 'defaults'>;
+  readonly name: string;
+  readonly host: string;
+  readonly path: string;
+}
 
 export class PolicyFile {
   /** Every rule, streams of applications included. */
@@ -92,11 +100,14 @@ export class PolicyFile {
     if (element.name === 'application') return this.readApplication(element, name);
     const kind = element.name === 'vhost' ? 'vhost' : 'url';
     const place = name === null ? null : this.parseUrl(name, kind);
-    if (name === null || place === null) {
-      this.readContent(element, [], '', '', kind === 'vhost');
-      return null;
-    }
-    return this.makeRule(element, kind, name.value, place.host, place.path);
+    // A rule without a usable name is read all the same: what else is wrong in it is said at once.
+    const rule = this.makeRule(element, {
+      kind,
+      name: name?.value ?? '',
+      host: place?.host ?? '',
+      path: place?.path ?? '',
+    });
+    return place === null ? null : rule;
   }
 
   private readApplication(element: XmlElement, name: XmlAttribute | null): PolicyRule | null {
@@ -106,32 +117,29 @@ export class PolicyFile {
       if (child.name !== 'stream') continue;
       const streamName = this.readName(child);
       const stream = streamName === null ? '' : this.checkNames(streamName);
-      const rule = this.makeRule(child, 'stream', stream, '*', `${app}/${stream}`);
+      const rule = this.makeRule(child, {
+        kind: 'stream',
+        name: stream,
+        host: '*',
+        path: `${app}/${stream}`,
+      });
       if (stream !== '' && app !== '') streams.push(rule);
     }
-    const rule = this.makeRule(element, 'application', app, '*', `${app}/*`, streams);
+    const rule = this.makeRule(
+      element,
+      { kind: 'application', name: app, host: '*', path: `${app}/*` },
+      streams,
+    );
     return app === '' ? null : rule;
   }
 
-  private makeRule(
-    element: XmlElement,
-    kind: Exclude<RuleKind, 'defaults'>,
-    name: string,
-    host: string,
-    path: string,
-    streams: readonly PolicyRule[] = [],
-  ): PolicyRule {
-    const given: Given[] = [];
-    const appendsStream = kind === 'application' || kind === 'vhost' || path.includes('*');
-    const nested = kind === 'application' ? 'stream' : '';
-    const isSmart = kind === 'vhost' || kind === 'url';
-    const rewrite = isSmart ? (element.children.find((child) => child.name === 'rewrite')?.text ?? '') : '';
-    const forwards = this.readContent(element, given, rewrite, nested, appendsStream, isSmart);
+  private makeRule(element: XmlElement, head: RuleHead, streams: readonly PolicyRule[] = []): PolicyRule {
+    const { given, forwards } = this.readContent(element, head);
     return {
-      kind,
-      name,
-      host: new NamePattern(plainHost(host)),
-      path: new NamePattern(path),
+      kind: head.kind,
+      name: head.name,
+      host: new NamePattern(plainHost(head.host)),
+      path: new NamePattern(head.path),
       given,
       values: overridesOf(given),
       forwards,
@@ -140,21 +148,22 @@ export class PolicyFile {
     };
   }
 
-  /** Stream settings and forwards inside a rule; `nested` is an element that the caller reads. */
+  /** Stream settings and forwards inside a rule; streams of an application are read by readApplication. */
   private readContent(
     element: XmlElement,
-    given: Given[],
-    rewrite: string,
-    nested: string,
-    appendsStream: boolean,
-    isSmart = true,
-  ): RuleForward[] {
+    { kind, path }: RuleHead,
+  ): { given: Given[]; forwards: RuleForward[] } {
+    const given: Given[] = [];
     const forwards: RuleForward[] = [];
     const seen = new Map<string, string>();
+    const isSmart = kind === 'vhost' || kind === 'url';
+    const rewrite = isSmart ? (element.children.find((child) => child.name === 'rewrite')?.text ?? '') : '';
+    const appendsStream = kind === 'application' || kind === 'vhost' || path.includes('*');
+    const nested = kind === 'application' ? ['stream'] : [];
     this.reader.refuseText(element);
     for (const child of element.children) {
       const names = STREAM_NAMES.get(child.name);
-      if (child.name === nested && nested !== '') continue;
+      if (nested.includes(child.name)) continue;
       if (child.name === 'forward') {
         const forward = this.readForward(child, rewrite, appendsStream);
         if (forward !== null) forwards.push(forward);
@@ -162,14 +171,10 @@ export class PolicyFile {
         this.refuseSecond(child, seen);
         given.push(...this.withPresets(this.reader.read(child, names)));
       } else if (!isSmart || !this.readSmart(child, given)) {
-        this.reader.unknownElement(
-          child,
-          element,
-          nested === '' ? RULE_ELEMENTS : [...RULE_ELEMENTS, nested],
-        );
+        this.reader.unknownElement(child, element, [...RULE_ELEMENTS, ...nested]);
       }
     }
-    return forwards;
+    return { given, forwards };
   }
 
   private refuseSecond(child: XmlElement, seen: Map<string, string>): void {
@@ -197,12 +202,12 @@ export class PolicyFile {
     if (name === 'hashls') {
       const result = streamField('hls.enable').safeParse(child.text);
       if (result.success) given.push({ path: 'hls.enable', text: child.text, value: result.data, where });
-      else this.report.error(where, `${what} ${result.error.issues[0]!.message}.`);
+      else this.report.error(where, sentence(what, result.error.issues[0]!.message));
       return true;
     }
-    const reason = UNUSED_RULE_ELEMENTS[name];
-    if (reason !== undefined) this.reader.warnUnused(where, what, reason);
-    return reason !== undefined;
+    if (!Object.hasOwn(UNUSED_RULE_ELEMENTS, name)) return false;
+    this.reader.warnUnused(where, what, UNUSED_RULE_ELEMENTS[name]!);
+    return true;
   }
 
   private readForward(
@@ -211,14 +216,14 @@ export class PolicyFile {
     appendsStream: boolean,
   ): RuleForward | null {
     const where = this.document.where(element.offset);
-    const given = this.reader.read(element, FORWARD_NAMES, [], true);
+    const given = this.reader.read(element, FORWARD_NAMES, true);
     const enable = given.find((one) => one.path === 'forward.enable')?.value !== false;
     const rewrite = given.find((one) => one.path === 'forward.rewrite')?.text ?? '';
     if (element.text === '' && !enable) return { forward: null, enable, where };
     const forward = parseForward(element.text, rewrite || inheritedRewrite, appendsStream, where);
     if (forward !== null) return { forward: Object.freeze(forward), enable, where };
     const what = element.text === '' ? '<forward/>' : `<forward>${shown(element.text)}</forward>`;
-    this.report.error(where, `${what} ${FORWARD_TARGET_PHRASE}.`);
+    this.report.error(where, sentence(what, FORWARD_TARGET_PHRASE));
     return null;
   }
 

@@ -48,3 +48,8 @@ export function shown(text: string): string {
   const line = text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ');
   return line.length <= MAX_SHOWN_LENGTH ? line : `${line.slice(0, MAX_SHOWN_LENGTH)}…`;
 }
+
+/** `what` and the phrase of a setting that refused it. */
+export function sentence(what: string, phrase: string): string {
+  return `${what} ${phrase}${phrase.endsWith('?') ? '' : '.'}`;
+}

@@ -6,7 +6,7 @@
 import type * as z from 'zod';
 import { nearestName } from '../util/edit-distance.ts';
 import type { XmlDocument, XmlElement } from '../util/xml-document.ts';
-import { type Report, shown } from './report.ts';
+import { type Report, sentence, shown } from './report.ts';
 import { metaOf, plainName, type Section, xmlName } from './setting.ts';
 
 /** A setting as it was given, checked. */
@@ -51,11 +51,15 @@ export function knownNames(section: Section, fieldOf: (path: string) => z.ZodTyp
 }
 
 /** `did you mean <port>?`, or all that is known. */
-export function hint(name: string, known: Iterable<string>, decorate: (name: string) => string): string {
+function hint(name: string, known: Iterable<string>, decorate: (name: string) => string): string {
   const all = [...new Set(known)];
   const meant = nearestName(name, all);
   if (meant !== '') return `; did you mean ${decorate(meant)}?`;
   return all.length === 0 ? '.' : `; known here: ${all.map(decorate).join(', ')}.`;
+}
+
+function spellings(names: KnownNames): string[] {
+  return [...names.values()].map((one) => one.spelling);
 }
 
 export const asElement = (name: string) => `<${name}>`;
@@ -70,10 +74,9 @@ export class SectionReader {
   }
 
   /**
-   * The settings that `element` gives. `skip` names attributes that the caller reads itself; text of the element's
-   * own is refused unless `hasText`.
+   * The settings that `element` gives. Text of the element's own is refused unless `hasText`.
    */
-  read(element: XmlElement, names: KnownNames, skip: readonly string[] = [], hasText = false): Given[] {
+  read(element: XmlElement, names: KnownNames, hasText = false): Given[] {
     const given = new Map<string, Given>();
     const keep = (one: Given | null, what: string) => {
       if (one === null) return;
@@ -82,49 +85,35 @@ export class SectionReader {
       else this.report.error(one.where, `${what} is given twice (first at ${earlier.where}).`);
     };
     for (const { name, value, offset } of element.attributes) {
-      if (skip.includes(name)) continue;
-      keep(
-        this.setting(name, value, offset, names, `${shown(name)}="${shown(value)}"`, element),
-        shown(name),
-      );
+      const known = names.get(plainName(name));
+      if (known === undefined) this.unknownAttribute(name, value, offset, element, spellings(names));
+      else keep(this.setting(known, value, offset, `${shown(name)}="${shown(value)}"`), shown(name));
     }
     for (const child of element.children) {
+      const known = names.get(plainName(child.name));
+      if (known === undefined) {
+        this.unknownElement(child, element, spellings(names));
+        continue;
+      }
       const what =
-        child.text === '' ? `<${shown(child.name)}/>` : `<${child.name}>${shown(child.text)}</${child.name}>`;
-      const one = this.setting(child.name, child.text, child.offset, names, what, element, true);
-      if (one !== null) this.refuseContent(child);
-      keep(one, asElement(shown(child.name)));
+        child.text === '' ? `<${child.name}/>` : `<${child.name}>${shown(child.text)}</${child.name}>`;
+      this.refuseContent(child);
+      keep(this.setting(known, child.text, child.offset, what), asElement(child.name));
     }
     if (!hasText) this.refuseText(element);
     return [...given.values()];
   }
 
-  private setting(
-    name: string,
-    text: string,
-    offset: number,
-    names: KnownNames,
-    what: string,
-    parent: XmlElement,
-    isElement = false,
-  ): Given | null {
+  /** `what` is how the setting stands in the file, for messages. */
+  private setting(known: KnownName, text: string, offset: number, what: string): Given | null {
     const where = this.document.where(offset);
-    const known = names.get(plainName(name));
-    if (known === undefined) {
-      const spellings = [...names.values()].map((one) => one.spelling);
-      if (isElement)
-        this.unknownElement(parent.children.find((child) => child.offset === offset)!, parent, spellings);
-      else this.unknownAttribute(name, text, offset, parent, spellings);
-      return null;
-    }
     if (known.kind === 'unused') {
       if (text !== '') this.warnUnused(where, what, known.reason);
       return null;
     }
     const result = known.schema.safeParse(text);
     if (!result.success) {
-      const message = result.error.issues[0]!.message;
-      this.report.error(where, `${what} ${message}${message.endsWith('?') ? '' : '.'}`);
+      this.report.error(where, sentence(what, result.error.issues[0]!.message));
       return null;
     }
     const { unused, defaultText } = metaOf(known.schema);

@@ -246,7 +246,7 @@ export function xmlName(key: string, schema: z.ZodType): string {
   return metaOf(schema).xml ?? kebabCase(key);
 }
 
-export function kebabCase(key: string): string {
+function kebabCase(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 

@@ -83,6 +83,7 @@ interface AccessPoint {
 /** One write of a catching-up player at most; a full socket then shows before the next. */
 const MAX_RUN_BYTES = 256 * 1024;
 const MAX_ACCESS_POINTS = 512;
+const FEED_SLAB_BYTES = 512 * 1024;
 const NOTHING = new Uint8Array(0);
 
 export class Feed {
@@ -105,7 +106,7 @@ export class Feed {
   /** Next subscription of a flush that was interrupted to let others run; -1 = none. */
   resumeAt = -1;
   ended = false;
-  private readonly slab = new SlabWriter();
+  private readonly slab = new SlabWriter(FEED_SLAB_BYTES);
   private points: AccessPoint[] = [];
   private runFrom = -1;
   private runLimit = -1;

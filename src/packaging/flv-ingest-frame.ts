@@ -8,7 +8,6 @@ import { canonicalVideoSize, videoFraming, writeCanonicalVideo } from '../codec/
 import { FRAMING_UNKNOWN, type IngestTrack } from './flv-ingest-track.ts';
 
 const NAL_LENGTH_BYTES = 4;
-const FIRST_SCRATCH_BYTES = 64 * 1024;
 const OBU_TEMPORAL_DELIMITER = 2;
 /** Slices have the types 1 to 5 in H.264 (0 is reserved) and 0 to 31 in H.265. */
 const LAST_H264_SLICE = 5;
@@ -19,7 +18,8 @@ const ADTS_CRC_BYTES = 2;
 const cursor = new NalCursor();
 
 export class CanonicalFrames {
-  private scratch = new Uint8Array(FIRST_SCRATCH_BYTES);
+  /** Made when it is needed, which most publishers never do; twice as large as the largest frame at most. */
+  private scratch = new Uint8Array(0);
 
   /** The canonical form, valid until the next call; null when the frame is damaged. May be `received` itself. */
   video(track: IngestTrack, received: Uint8Array): Uint8Array | null {

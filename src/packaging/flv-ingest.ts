@@ -158,14 +158,15 @@ export class FlvIngest {
       return;
     }
     let flags = videoFrameFlags(config, payload);
-    if ((flags & FRAME_KEY) !== 0) track.lastKeyMs = dtsMs;
-    else if (tag.isKey && Math.abs(dtsMs - track.lastKeyMs) > MAX_KEY_DISTANCE_MS) flags |= FRAME_KEY;
     if ((flags & FRAME_IN_BAND_CONFIG) !== 0 || isSizedByKeyFrame(track, flags)) {
       const found = configFromFrame(config, payload);
       if (found !== config) config = this.setConfig(track, found);
+      // Encoders that send start codes like to send parameter sets alone, marked as a key frame.
       const isNal = track.codec === 'h264' || track.codec === 'h265';
       if (isNal && (flags & FRAME_KEY) === 0 && !hasPicture(track.codec, payload)) return;
     }
+    if ((flags & FRAME_KEY) !== 0) track.lastKeyMs = dtsMs;
+    else if (tag.isKey && Math.abs(dtsMs - track.lastKeyMs) > MAX_KEY_DISTANCE_MS) flags |= FRAME_KEY;
     this.write(track, flags, dtsMs, dtsMs + tag.compositionTimeMs, 0, payload, config);
   }
 

@@ -16,8 +16,12 @@ import { type TsTarget, TsWriter } from '../wire/mpegts/ts-writer.ts';
 import { type Segment, SegmentStore } from './segment-store.ts';
 import { CONTINUE, CUT_DISCONTINUITY, Segmenter, SKIP } from './segmenter.ts';
 
-/** A wall clock that runs away further than this from the one in use is followed at once. */
-const WALL_STEP_US = 1_000_000;
+/** Share of a lag against the wall clock that is made up for at a segment: delays come and go, a drift stays. */
+const WALL_SHARE = 16;
+/** A wall clock that is further away than this was set; it is followed at once. */
+const WALL_STEP_US = 10_000_000;
+/** A longer step between frames tells nothing about the frame rate. */
+const MAX_FRAME_US = 1_000_000;
 /** Length of a last frame whose successor is not known. */
 const DEFAULT_FRAME_US = 40_000;
 
@@ -100,7 +104,7 @@ export class TsSegmentPackager {
   private lastLeadDts = Number.NaN;
   private leadStepUs = DEFAULT_FRAME_US;
   private leadOffsetUs = 0;
-  /** Wall clock minus stream time; the smallest that was seen, since frames come late but never early. */
+  /** Wall clock minus stream time. Frames come late but never early, so a smaller one is believed at once. */
   private wallOffsetUs = Number.NaN;
 
   constructor(options: TsSegmentPackagerOptions) {
@@ -110,9 +114,9 @@ export class TsSegmentPackager {
       windowCount: options.windowCount,
       cacheCount: options.cacheCount,
       maxBytes: options.maxSegmentBytes * (options.windowCount + options.cacheCount),
-      // Segments last longer than a second, so numbers that start at the seconds since 1970 also grow over a restart
-      // of the server, and no cache on the way takes a new segment for an old one of the same name.
-      firstSequence: Math.floor(options.wallClock() / 1_000_000),
+      // Numbers that start at the seconds since 1970 grow slower than the clock, so they also grow over a restart of
+      // the server, and no cache on the way takes a new segment for an old one of the same name.
+      firstSequence: Math.floor(options.wallClock() / Math.min(1_000_000, options.targetDurationUs / 2)),
       extension: '.ts',
       targetDurationUs: options.targetDurationUs,
     });
@@ -140,7 +144,8 @@ export class TsSegmentPackager {
     this.lastLeadDts = Number.NaN;
     this.leadStepUs = DEFAULT_FRAME_US;
     this.segmenter.setLeader(this.leaderId, leader?.kind === 'video');
-    this.writer.setTracks(carried);
+    // Between two publishers there are no tracks; the program map then stays what it was.
+    if (leader !== undefined) this.writer.setTracks(carried);
   }
 
   /** Hot path. */
@@ -196,7 +201,7 @@ export class TsSegmentPackager {
   /** Keeps track of where the leading track stands. */
   private follow(frame: Frame): void {
     const step = frame.dts - this.lastLeadDts;
-    if (step > 0 && step < WALL_STEP_US) this.leadStepUs = step;
+    if (step > 0 && step < MAX_FRAME_US) this.leadStepUs = step;
     this.lastLeadDts = frame.dts;
     const isKey = (frame.flags & FRAME_KEY) !== 0;
     if (isKey) this.leadOffsetUs = frame.pts - frame.dts;
@@ -214,7 +219,8 @@ export class TsSegmentPackager {
   private compareWallClock(pts: number): void {
     const offset = this.options.wallClock() - pts;
     const drift = offset - this.wallOffsetUs;
-    if (!(drift >= 0 && drift <= WALL_STEP_US)) this.wallOffsetUs = offset;
+    const isLate = drift >= 0 && drift <= WALL_STEP_US;
+    this.wallOffsetUs = isLate ? this.wallOffsetUs + Math.round(drift / WALL_SHARE) : offset;
   }
 
   /** `nextPts` is where the next segment begins; NaN when it does not go on from this one. */

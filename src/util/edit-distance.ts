@@ -25,7 +25,7 @@ const MAX_WORD_LENGTH = 40;
 export function nearestName(word: string, known: Iterable<string>): string {
   if (word.length > MAX_WORD_LENGTH) return '';
   let best = '';
-  let bestDistance = Math.max(1, Math.ceil(word.length / 3)) + 1;
+  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const name of known) {
     const distance = editDistance(word.toLowerCase(), name.toLowerCase());
     if (distance >= bestDistance) continue;

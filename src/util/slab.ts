@@ -7,6 +7,7 @@
  * would let a stream with a long GOP pin the slabs of all its neighbours.)
  */
 
+/** For the frames of a stream: a thousand quiet publishers must not cost a gigabyte. */
 const MIN_SLAB_BYTES = 16 * 1024;
 const MAX_SLAB_BYTES = 1024 * 1024;
 
@@ -15,10 +16,13 @@ export class SlabWriter {
   slab: Buffer;
   used = 0;
   private slabStartedUs = 0;
+  private readonly minSlabBytes: number;
   private nextSlabBytes: number;
 
-  constructor(firstSlabBytes = MIN_SLAB_BYTES) {
-    this.nextSlabBytes = firstSlabBytes;
+  /** A writer whose bytes are sent wants large slabs: where one ends, a flush needs a second write. */
+  constructor(minSlabBytes = MIN_SLAB_BYTES) {
+    this.minSlabBytes = minSlabBytes;
+    this.nextSlabBytes = minSlabBytes;
     this.slab = EMPTY_SLAB;
   }
 
@@ -42,7 +46,7 @@ export class SlabWriter {
       // A slab that lasted less than half a second is too small, one that lasted more than two too large.
       const lastedUs = nowUs - this.slabStartedUs;
       if (lastedUs < 500_000) this.nextSlabBytes = Math.min(this.nextSlabBytes * 2, MAX_SLAB_BYTES);
-      else if (lastedUs > 2_000_000) this.nextSlabBytes = Math.max(this.nextSlabBytes / 2, MIN_SLAB_BYTES);
+      else if (lastedUs > 2_000_000) this.nextSlabBytes = Math.max(this.nextSlabBytes / 2, this.minSlabBytes);
     }
     this.slabStartedUs = nowUs;
     // allocUnsafeSlow: its own memory, not a view into the pool that Node shares with everything else.

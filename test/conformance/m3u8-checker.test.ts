@@ -114,7 +114,7 @@ const updates: [string, RegExp, (next: string) => string][] = [
     /discontinuity sequence is 2/,
     (next) => next.replace('NUITY-SEQUENCE:1', 'NUITY-SEQUENCE:2'),
   ],
-  ['newest is gone', /newest segment is gone/, (next) => next.replace(/#EXT-X-DISCONTINUITY\n[^]*/, '')],
+  ['newest is gone', /newest segment is gone/, (next) => next.replace(/#EXT-X-DISCONTINUITY\n.*/s, '')],
   ['too short', /only 4 s are left/, (next) => next.replace('#EXTINF:2.000,\nd.ts\n', '')],
 ];
 

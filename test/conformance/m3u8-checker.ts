@@ -48,7 +48,7 @@ class Checker {
   private readonly seen = new Map<string, number>();
   private version = 1;
   private seconds = Number.NaN;
-  private discontinuity = false;
+  private discontinuity: boolean = false;
   private dateTime = Number.NaN;
   private streamInf: Map<string, string> | null = null;
 
@@ -71,7 +71,10 @@ class Checker {
 
   line(line: string): void {
     if (line === '') return;
-    if (!line.startsWith('#')) return this.uri(line);
+    if (!line.startsWith('#')) {
+      this.uri(line);
+      return;
+    }
     if (!line.startsWith('#EXT')) return;
     const colon = line.indexOf(':');
     const tag = colon < 0 ? line : line.slice(0, colon);
@@ -79,8 +82,10 @@ class Checker {
     const count = (this.seen.get(tag) ?? 0) + 1;
     this.seen.set(tag, count);
     const known = this.result.isMaster ? MASTER_TAGS : MEDIA_TAGS;
-    if (!known.includes(tag) && !COMMON_TAGS.includes(tag))
-      return this.report(`tag ${tag} does not belong here`);
+    if (!known.includes(tag) && !COMMON_TAGS.includes(tag)) {
+      this.report(`tag ${tag} does not belong here`);
+      return;
+    }
     if (HEAD_TAGS.includes(tag)) {
       if (this.result.segments.length > 0) this.report(`${tag} behind the first segment`);
       if (count > 1) this.report(`${tag} twice`);
@@ -137,7 +142,10 @@ class Checker {
 
   private duration(value: string): void {
     const match = /^(\d+(?:\.\d+)?),(.*)$/.exec(value);
-    if (match === null) return this.report(`#EXTINF '${value}'`);
+    if (match === null) {
+      this.report(`#EXTINF '${value}'`);
+      return;
+    }
     if (!Number.isNaN(this.seconds)) this.report('#EXTINF twice before one URI');
     if (this.version < 3 && match[1]!.includes('.')) this.report('a fraction needs version 3');
     this.seconds = Number(match[1]);

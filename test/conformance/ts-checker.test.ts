@@ -25,6 +25,11 @@ function unit(bytes: Buffer, pid: number, n = 0): number {
 
 const without = (bytes: Buffer, at: number) =>
   Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + 188)]);
+/** Keeps some bits of a byte, then turns some round. */
+function change(bytes: Buffer, at: number, keep: number, turn: number): undefined {
+  bytes[at] = (bytes[at]! & keep) ^ turn;
+}
+
 /** First PES byte of a packet. */
 const pesAt = (bytes: Buffer, packet: number) =>
   packet + ((bytes[packet + 3]! & 0x20) === 0 ? 4 : 5 + bytes[packet + 4]!);
@@ -35,14 +40,14 @@ test('ts checker: good bytes have no violations', () => {
 
 const breaks: [string, RegExp, (bytes: Buffer) => Buffer | undefined][] = [
   ['a cut packet', /not whole packets/, (bytes) => bytes.subarray(0, -1)],
-  ['sync byte', /no sync byte/, (bytes) => void (bytes[188 * 4] = 0x48)],
-  ['error indicator', /transport error/, (bytes) => void (bytes[188 * 4 + 1]! |= 0x80)],
-  ['scrambling', /scrambled/, (bytes) => void (bytes[188 * 4 + 3]! |= 0x80)],
-  ['no content', /neither payload/, (bytes) => void (bytes[188 * 4 + 3]! &= 0x0f)],
+  ['sync byte', /no sync byte/, (bytes) => change(bytes, 188 * 4, 0, 0x48)],
+  ['error indicator', /transport error/, (bytes) => change(bytes, 188 * 4 + 1, ~0x80, 0x80)],
+  ['scrambling', /scrambled/, (bytes) => change(bytes, 188 * 4 + 3, ~0x80, 0x80)],
+  ['no content', /neither payload/, (bytes) => change(bytes, 188 * 4 + 3, 0x0f, 0)],
   ['a lost packet', /continuity counter/, (bytes) => without(bytes, 188 * 4)],
   ['a packet twice', /continuity counter/, (bytes) => Buffer.concat([bytes, bytes.subarray(-188)])],
-  ['CRC of the PAT', /CRC/, (bytes) => void (bytes[15]! ^= 1)],
-  ['CRC of the PMT', /CRC/, (bytes) => void (bytes[188 + 20]! ^= 1)],
+  ['CRC of the PAT', /CRC/, (bytes) => change(bytes, 15, 0xff, 1)],
+  ['CRC of the PMT', /CRC/, (bytes) => change(bytes, 188 + 20, 0xff, 1)],
   ['no PAT at the start', /does not begin with the program association/, (bytes) => bytes.subarray(188)],
   ['no PMT at the start', /not in the program map/, (bytes) => without(bytes, 188)],
   [
@@ -53,9 +58,13 @@ const breaks: [string, RegExp, (bytes: Buffer) => Buffer | undefined][] = [
   [
     'length of the adaptation field',
     /adaptation field of 255/,
-    (bytes) => void (bytes[unit(bytes, 0x100) + 4] = 255),
+    (bytes) => change(bytes, unit(bytes, 0x100) + 4, 0, 255),
   ],
-  ['stuffing', /stuffing/, (bytes) => void (bytes[unit(bytes, 0x101, 1) + 188 * 0 + lastStuffed(bytes)] = 0)],
+  [
+    'stuffing',
+    /stuffing/,
+    (bytes) => change(bytes, unit(bytes, 0x101, 1) + 188 * 0 + lastStuffed(bytes), 0, 0),
+  ],
   [
     'clock goes back',
     /clock reference does not grow/,
@@ -71,38 +80,42 @@ const breaks: [string, RegExp, (bytes: Buffer) => Buffer | undefined][] = [
   [
     'start code of the PES',
     /no PES header/,
-    (bytes) => void (bytes[pesAt(bytes, unit(bytes, 0x101)) + 2] = 2),
+    (bytes) => change(bytes, pesAt(bytes, unit(bytes, 0x101)) + 2, 0, 2),
   ],
-  ['length of the PES', /PES length/, (bytes) => void (bytes[pesAt(bytes, unit(bytes, 0x101)) + 5]! ^= 1)],
-  ['stream id', /stream id/, (bytes) => void (bytes[pesAt(bytes, unit(bytes, 0x101)) + 3] = 0xe0)],
-  ['marker bit', /marker bit/, (bytes) => void (bytes[pesAt(bytes, unit(bytes, 0x101)) + 11]! &= 0xfe)],
+  [
+    'length of the PES',
+    /PES length/,
+    (bytes) => change(bytes, pesAt(bytes, unit(bytes, 0x101)) + 5, 0xff, 1),
+  ],
+  ['stream id', /stream id/, (bytes) => change(bytes, pesAt(bytes, unit(bytes, 0x101)) + 3, 0, 0xe0)],
+  ['marker bit', /marker bit/, (bytes) => change(bytes, pesAt(bytes, unit(bytes, 0x101)) + 11, 0xfe, 0)],
   [
     'PTS before DTS',
     /PTS before DTS/,
-    (bytes) => void (bytes[pesAt(bytes, unit(bytes, 0x100, 1)) + 17]! |= 0x7f),
+    (bytes) => change(bytes, pesAt(bytes, unit(bytes, 0x100, 1)) + 17, ~0x7f, 0x7f),
   ],
-  ['late', /late/, (bytes) => void (bytes[pesAt(bytes, unit(bytes, 0x101)) + 11] = 1)],
-  ['early', /early/, (bytes) => void (bytes[pesAt(bytes, unit(bytes, 0x101)) + 10] = 200)],
+  ['late', /late/, (bytes) => change(bytes, pesAt(bytes, unit(bytes, 0x101)) + 11, 0, 1)],
+  ['early', /early/, (bytes) => change(bytes, pesAt(bytes, unit(bytes, 0x101)) + 10, 0, 200)],
   [
     'delimiter',
     /without access unit delimiter/,
-    (bytes) => void (bytes[pesAt(bytes, unit(bytes, 0x100, 1)) + 23] = 6),
+    (bytes) => change(bytes, pesAt(bytes, unit(bytes, 0x100, 1)) + 23, 0, 6),
   ],
   [
     'random access flag',
     /key frame without random access/,
-    (bytes) => void (bytes[unit(bytes, 0x100) + 5] = 0x10),
+    (bytes) => change(bytes, unit(bytes, 0x100) + 5, 0, 0x10),
   ],
   [
     'parameter sets',
     /without parameter sets/,
-    (bytes) => void (bytes[bytes.indexOf('0000000167', 0, 'hex') + 4] = 0x66),
+    (bytes) => change(bytes, bytes.indexOf('0000000167', 0, 'hex') + 4, 0, 0x66),
   ],
-  ['ADTS', /no ADTS header/, (bytes) => void (bytes[pesAt(bytes, unit(bytes, 0x101)) + 14] = 0)],
+  ['ADTS', /no ADTS header/, (bytes) => change(bytes, pesAt(bytes, unit(bytes, 0x101)) + 14, 0, 0)],
   [
     'ADTS length',
     /ADTS frame runs over|no ADTS header/,
-    (bytes) => void (bytes[pesAt(bytes, unit(bytes, 0x101)) + 18]! ^= 1),
+    (bytes) => change(bytes, pesAt(bytes, unit(bytes, 0x101)) + 18, 0xff, 1),
   ],
 ];
 

@@ -51,7 +51,7 @@ export class TsChecker {
   private pmtPcr = -1;
   /** Video PIDs that had a picture in this segment. */
   private readonly begun = new Set<number>();
-  private wantsRandomAccess = false;
+  private wantsRandomAccess: boolean = false;
   private where = '';
 
   constructor(options: TsCheckOptions = {}) {
@@ -96,17 +96,24 @@ export class TsChecker {
 
   private packet(packet: Uint8Array): void {
     this.packets++;
-    if (packet[0] !== 0x47) return this.report('no sync byte');
+    if (packet[0] !== 0x47) {
+      this.report('no sync byte');
+      return;
+    }
     const pid = pidAt(packet, 0);
     if (pid === 0x1fff) return;
     if ((packet[1]! & 0x80) !== 0) this.report('transport error indicator');
     if ((packet[3]! & 0xc0) !== 0) this.report('is scrambled');
     const hasPayload = (packet[3]! & 0x10) !== 0;
     const hasField = (packet[3]! & 0x20) !== 0;
-    if (!hasPayload && !hasField) return this.report('has neither payload nor adaptation field');
+    if (!hasPayload && !hasField) {
+      this.report('has neither payload nor adaptation field');
+      return;
+    }
     const fieldBytes = hasField ? packet[4]! + 1 : 0;
     if (hasField && (hasPayload ? packet[4]! > 182 : packet[4] !== 183)) {
-      return this.report(`adaptation field of ${packet[4]} bytes`);
+      this.report(`adaptation field of ${packet[4]} bytes`);
+      return;
     }
     const flags = fieldBytes > 1 ? packet[5]! : 0;
     this.checkContinuity(pid, packet[3]! & 15, hasPayload, (flags & 0x80) !== 0);
@@ -129,13 +136,19 @@ export class TsChecker {
   private adaptation(packet: Uint8Array, pid: number, fieldBytes: number, flags: number): void {
     let used = 2;
     if ((flags & 0x10) !== 0) {
-      if (fieldBytes < 8) return this.report('adaptation field too short for its clock reference');
+      if (fieldBytes < 8) {
+        this.report('adaptation field too short for its clock reference');
+        return;
+      }
       this.clock(pid, packet, (flags & 0x80) !== 0);
       used += 6;
     }
     if ((flags & 0x0f) !== 0) this.report(`adaptation flags ${flags.toString(16)} are not expected`);
     for (let i = 4 + used; i < 4 + fieldBytes; i++) {
-      if (packet[i] !== 0xff) return this.report('stuffing that is not 0xff');
+      if (packet[i] !== 0xff) {
+        this.report('stuffing that is not 0xff');
+        return;
+      }
     }
   }
 
@@ -176,20 +189,32 @@ export class TsChecker {
   private section(pid: number, payload: Uint8Array, isStart: boolean): void {
     let from = 0;
     if (isStart) {
-      if (payload[0]! > payload.length - 4) return this.report('pointer field out of the packet');
+      if (payload[0]! > payload.length - 4) {
+        this.report('pointer field out of the packet');
+        return;
+      }
       from = 1 + payload[0]!;
       const length = ((payload[from + 1]! & 15) << 8) | payload[from + 2]!;
-      if (length > 1021) return this.report(`section of ${length} bytes`);
+      if (length > 1021) {
+        this.report(`section of ${length} bytes`);
+        return;
+      }
       this.sections.set(pid, { bytes: [], wanted: 3 + length });
     }
     const section = this.sections.get(pid);
-    if (section === undefined) return this.report(`PID ${pid}: section without a start`);
+    if (section === undefined) {
+      this.report(`PID ${pid}: section without a start`);
+      return;
+    }
     const piece = payload.subarray(from, from + section.wanted - section.bytes.length);
     section.bytes.push(...piece);
     if (section.bytes.length < section.wanted) return;
     this.sections.delete(pid);
     const bytes = Uint8Array.from(section.bytes);
-    if (crcOf(bytes) !== 0) return this.report(`PID ${pid}: CRC of the section is wrong`);
+    if (crcOf(bytes) !== 0) {
+      this.report(`PID ${pid}: CRC of the section is wrong`);
+      return;
+    }
     if (payload.subarray(from + piece.length).some((byte) => byte !== 0xff))
       this.report('garbage behind a section');
     if ((bytes[1]! & 0xc0) !== 0x80) this.report('section syntax indicator');
@@ -198,9 +223,14 @@ export class TsChecker {
   }
 
   private association(bytes: Uint8Array): void {
-    if (bytes[0] !== 0) return this.report(`table ${bytes[0]} on PID 0`);
-    if (bytes.length !== 16)
-      return this.report(`program association of ${bytes.length} bytes: not one program`);
+    if (bytes[0] !== 0) {
+      this.report(`table ${bytes[0]} on PID 0`);
+      return;
+    }
+    if (bytes.length !== 16) {
+      this.report(`program association of ${bytes.length} bytes: not one program`);
+      return;
+    }
     const mapPid = ((bytes[10]! & 0x1f) << 8) | bytes[11]!;
     if (((bytes[8]! << 8) | bytes[9]!) === 0) this.report('program number 0');
     if (mapPid < 0x10 || mapPid === 0x1fff) this.report(`program map on PID ${mapPid}`);
@@ -209,12 +239,16 @@ export class TsChecker {
   }
 
   private map(bytes: Uint8Array): void {
-    if (bytes[0] !== 2) return this.report(`table ${bytes[0]} on the PID of the program map`);
+    if (bytes[0] !== 2) {
+      this.report(`table ${bytes[0]} on the PID of the program map`);
+      return;
+    }
     this.pmtPcr = this.lastPcr;
     const version = (bytes[5]! >> 1) & 31;
     const text = Buffer.from(bytes.subarray(8, -4)).toString('hex');
     if (text === this.mapText) {
       if (version !== this.mapVersion) this.report('program map version changes without a reason');
+      this.mapVersion = version;
       return;
     }
     if (version === this.mapVersion) this.report('program map changes under the same version');
@@ -264,21 +298,30 @@ export class TsChecker {
   }
 
   private elementary(pid: number, payload: Uint8Array, isStart: boolean, randomAccess: boolean): void {
-    if (!this.streams.has(pid)) return this.report(`PID ${pid} is not in the program map`);
+    if (!this.streams.has(pid)) {
+      this.report(`PID ${pid} is not in the program map`);
+      return;
+    }
     if (isStart) {
       this.close(pid);
       this.open.set(pid, { bytes: [], size: 0, randomAccess });
       if (payload.length >= 14) this.delay(pid, payload);
     } else if (randomAccess) this.report('random access indicator inside a PES packet');
     const pes = this.open.get(pid);
-    if (pes === undefined) return this.report(`PID ${pid}: payload before the first start of a PES packet`);
+    if (pes === undefined) {
+      this.report(`PID ${pid}: payload before the first start of a PES packet`);
+      return;
+    }
     pes.bytes.push(payload);
     pes.size += payload.length;
   }
 
   /** Bytes must arrive before they are decoded, and not much earlier. */
   private delay(pid: number, head: Uint8Array): void {
-    if (this.lastPcr < 0) return this.report(`PID ${pid}: no clock reference before the first PES packet`);
+    if (this.lastPcr < 0) {
+      this.report(`PID ${pid}: no clock reference before the first PES packet`);
+      return;
+    }
     const time = readTime(head, head[7]! >= 0xc0 ? 14 : 9);
     const delay = forward(this.lastPcr, time);
     if (delay >= TICKS_33 / 2)
@@ -299,7 +342,8 @@ export class TsChecker {
     const bytes = Buffer.concat(pes.bytes);
     seen.pesPackets++;
     if (bytes.length < 14 || bytes[0] !== 0 || bytes[1] !== 0 || bytes[2] !== 1) {
-      return this.report(`PID ${pid}: no PES header`);
+      this.report(`PID ${pid}: no PES header`);
+      return;
     }
     const isVideo = isVideoType(seen.streamType);
     this.pesHeader(seen, bytes, isVideo);
@@ -323,7 +367,10 @@ export class TsChecker {
     }
     if ((bytes[6]! & 0xf0) !== 0x80) this.report(`${name}: PES flags ${bytes[6]}`);
     const which = bytes[7]! >> 6;
-    if (which < 2) return this.report(`${name}: no PTS`);
+    if (which < 2) {
+      this.report(`${name}: no PTS`);
+      return;
+    }
     if (bytes[8] !== (which === 3 ? 10 : 5)) this.report(`${name}: PES header length ${bytes[8]}`);
     if (bytes[9]! >> 4 !== which) this.report(`${name}: prefix of the PTS`);
     if (which === 3 && bytes[14]! >> 4 !== 1) this.report(`${name}: prefix of the DTS`);
@@ -368,9 +415,15 @@ export class TsChecker {
   private adts(seen: TsStreamSeen, data: Uint8Array): void {
     let at = 0;
     while (at + 7 <= data.length) {
-      if (data[at] !== 0xff || (data[at + 1]! & 0xf6) !== 0xf0) return this.report('no ADTS header');
+      if (data[at] !== 0xff || (data[at + 1]! & 0xf6) !== 0xf0) {
+        this.report('no ADTS header');
+        return;
+      }
       const size = ((data[at + 3]! & 3) << 11) | (data[at + 4]! << 3) | (data[at + 5]! >> 5);
-      if (size < 8) return this.report(`ADTS frame of ${size} bytes`);
+      if (size < 8) {
+        this.report(`ADTS frame of ${size} bytes`);
+        return;
+      }
       at += size;
       seen.accessUnits++;
     }
@@ -380,7 +433,10 @@ export class TsChecker {
   private opus(seen: TsStreamSeen, data: Uint8Array): void {
     let at = 0;
     while (at + 3 <= data.length) {
-      if (data[at] !== 0x7f || (data[at + 1]! & 0xe0) !== 0xe0) return this.report('no Opus control header');
+      if (data[at] !== 0x7f || (data[at + 1]! & 0xe0) !== 0xe0) {
+        this.report('no Opus control header');
+        return;
+      }
       at += 2;
       let size = 0;
       while (data[at] === 255) size += data[at++]!;

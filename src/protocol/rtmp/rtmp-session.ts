@@ -55,8 +55,8 @@ export class RtmpSession implements LiveSession {
   readonly connection: RtmpConnection;
   readonly services: RtmpServices;
   connectRequest: ConnectRequest | null = null;
-  private readonly handshake: ServerHandshake;
-  private handshakeDone = false;
+  /** Null once it is done: it holds kilobytes that a player must not cost. */
+  private handshake: ServerHandshake | null;
   private readonly streams = new Map<number, RtmpStream>();
   private nextStreamId = 1;
   private readonly startUs: number;
@@ -111,12 +111,13 @@ export class RtmpSession implements LiveSession {
 
   private consume(bytes: Uint8Array): void {
     let rest = bytes;
-    if (!this.handshakeDone) {
-      const consumed = this.handshake.receive(rest);
-      const reply = this.handshake.output();
+    const { handshake } = this;
+    if (handshake !== null) {
+      const consumed = handshake.receive(rest);
+      const reply = handshake.output();
       if (reply !== null) this.connection.output.write(reply);
-      if (!this.handshake.done) return;
-      this.handshakeDone = true;
+      if (!handshake.done) return;
+      this.handshake = null;
       rest = rest.subarray(consumed);
     }
     if (rest.length > 0) this.connection.receive(rest);

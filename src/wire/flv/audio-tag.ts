@@ -5,8 +5,6 @@
 import { audioCodecOfFormat, audioCodecOfFourCc, SOUND_AAC, SOUND_EX_HEADER, SOUND_OPUS } from './four-cc.ts';
 import { MediaTag, PACKET_CODED_FRAMES } from './media-tag.ts';
 
-/** Order and number of channels. */
-export const AUDIO_MULTICHANNEL_CONFIG = 4;
 export const AUDIO_MULTITRACK = 5;
 
 /**

@@ -11,12 +11,11 @@ import { ProtocolError } from '../../util/errors.ts';
 export const PACKET_SEQUENCE_START = 0;
 export const PACKET_CODED_FRAMES = 1;
 export const PACKET_SEQUENCE_END = 2;
-export const PACKET_MOD_EX = 7;
+const PACKET_MOD_EX = 7;
 
-/** Multitrack types. */
+/** Multitrack types; 1, many tracks of one codec, is what remains. */
 export const ONE_TRACK = 0;
-export const MANY_TRACKS = 1;
-export const MANY_TRACKS_MANY_CODECS = 2;
+const MANY_TRACKS_MANY_CODECS = 2;
 const NOT_MULTITRACK = -1;
 
 const MOD_EX_TIMESTAMP_OFFSET_NANO = 0;

@@ -14,7 +14,7 @@ import { MediaTag, PACKET_CODED_FRAMES, PACKET_SEQUENCE_END } from './media-tag.
 /** Coded frames whose composition time is 0 and therefore not written. */
 export const VIDEO_CODED_FRAMES_X = 3;
 /** AMF0 with facts about the picture, such as `colorInfo`. */
-export const VIDEO_METADATA = 4;
+const VIDEO_METADATA = 4;
 export const VIDEO_MPEG2TS_SEQUENCE_START = 5;
 export const VIDEO_MULTITRACK = 6;
 

@@ -6,7 +6,7 @@
 
 const VERSION = 3;
 
-export interface MediaPlaylistEntry {
+interface MediaPlaylistEntry {
   readonly uri: string;
   readonly durationUs: number;
   /** Does not go on from the segment before. */

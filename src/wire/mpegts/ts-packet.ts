@@ -84,7 +84,7 @@ export function writePcrPacket(
 }
 
 /** Four header bytes; `control` is the last: adaptation field control and continuity counter. */
-export function writeHeader(
+function writeHeader(
   target: Uint8Array,
   at: number,
   pid: number,

@@ -26,7 +26,7 @@ const DEFAULT_CHUNK_SIZE = 128;
 const MAX_HEADER_BYTES = 18;
 const EXTENDED = 0xffffff;
 const NEAR_STREAMS = 64;
-const FIRST_BUFFER_BYTES = 4096;
+const FIRST_BUFFER_BYTES = 512;
 /** Up to this a buffer is made at once for the announced length, beyond it doubles with what arrives. */
 const EAGER_BUFFER_BYTES = 65_536;
 /** A larger buffer is given back after its message, so that one key frame does not cost memory for ever. */

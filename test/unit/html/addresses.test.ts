@@ -3,8 +3,13 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { loadPageModule } from './page-module.ts';
 
+interface ServerAddresses {
+  readonly addresses?: readonly string[];
+  readonly host?: string;
+}
 interface Addresses {
-  printedHost(serverHost: string, browserHost: string): string;
+  printedHost(host: string, server: ServerAddresses | null): string;
+  printedUrl(url: string, server: ServerAddresses | null): string;
   withHost(url: string, host: string): string;
   streamPath(app: string, name: string): string;
   playAddress(way: string, origin: string, app: string, name: string, extra?: string): string;
@@ -19,22 +24,25 @@ interface Addresses {
 const page = await loadPageModule<Addresses>('js/addresses.js');
 
 test('addresses: the printed host is one that another machine can reach', () => {
-  const cases: [server: string, browser: string, printed: string][] = [
-    ['192.168.1.5', 'localhost', '192.168.1.5'],
-    ['192.168.1.5', '127.0.0.1', '192.168.1.5'],
-    ['192.168.1.5', '[::1]', '192.168.1.5'],
-    ['192.168.1.5', '10.1.1.9', '10.1.1.9'],
-    ['172.17.0.2', 'media.example.org', 'media.example.org'],
-    ['203.0.113.7', 'media.local', '203.0.113.7'],
-    ['media.example.org', '192.168.1.5', 'media.example.org'],
-    ['0.0.0.0', '192.168.1.5', '192.168.1.5'],
-    ['', 'media.local', 'media.local'],
-    ['127.0.0.1', 'localhost', 'localhost'],
-    ['fd00::1', 'media.local', 'media.local'],
+  const server = { addresses: ['192.168.1.5', 'fd00::2'], host: '127.0.0.1' };
+  const cases: [host: string, server: ServerAddresses | null, printed: string][] = [
+    ['localhost', server, '192.168.1.5'],
+    ['127.0.0.1', server, '192.168.1.5'],
+    ['[::1]', server, '192.168.1.5'],
+    ['0.0.0.0', server, '192.168.1.5'],
+    ['localhost', { host: '10.0.0.7' }, '10.0.0.7'],
+    ['localhost', { addresses: [], host: 'localhost' }, 'localhost'],
+    ['localhost', null, 'localhost'],
+    ['media.example.org', server, 'media.example.org'],
+    ['10.1.1.9', server, '10.1.1.9'],
   ];
-  for (const [server, browser, printed] of cases) {
-    assert.equal(page.printedHost(server, browser), printed, `${server} seen from ${browser}`);
-  }
+  for (const [host, known, printed] of cases) assert.equal(page.printedHost(host, known), printed, host);
+  assert.equal(page.printedUrl('rtmp://localhost:1936/live', server), 'rtmp://192.168.1.5:1936/live');
+  assert.equal(
+    page.printedUrl('http://[::1]:80/live', { addresses: ['fd00::2'] }),
+    'http://[fd00::2]:80/live',
+  );
+  assert.equal(page.printedUrl('rtmp://203.0.113.7/live', server), 'rtmp://203.0.113.7/live');
 });
 
 test('addresses: another host keeps port, path and query', () => {

@@ -24,7 +24,8 @@ function filesUnder(folder: string): string[] {
 const files = new Map(filesUnder('').map((path) => [path, readFileSync(join(HTML_FOLDER, path), 'utf8')]));
 const ofType = (extension: string) => [...files].filter(([path]) => path.endsWith(extension));
 const scripts = ofType('.js').filter(([path]) => !path.startsWith('lang/'));
-const placeholders = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(([name]) => name).sort();
+const placeholders = (text: string) =>
+  [...text.matchAll(/\{\w+\}/g)].map(([name]) => name).sort((a, b) => a.localeCompare(b));
 
 /** Keys named in the sources: whole ones, and beginnings of keys that are put together (`state.${state}`). */
 function usedKeys(): { whole: Set<string>; beginnings: Set<string> } {
@@ -46,7 +47,10 @@ function usedKeys(): { whole: Set<string>; beginnings: Set<string> } {
 }
 
 test('dictionaries: the same keys in both, and the same values to fill in', () => {
-  assert.deepEqual(Object.keys(chinese).sort(), Object.keys(english).sort());
+  assert.deepEqual(
+    Object.keys(chinese).sort((a, b) => a.localeCompare(b)),
+    Object.keys(english).sort((a, b) => a.localeCompare(b)),
+  );
   for (const [key, text] of Object.entries(english)) {
     assert.deepEqual(placeholders(chinese[key]!), placeholders(text), key);
     assert.notEqual(text.trim(), '', key);
@@ -57,7 +61,10 @@ test('dictionaries: the same keys in both, and the same values to fill in', () =
 test('dictionaries: every key that the pages use exists, and none is left over', () => {
   const { whole, beginnings } = usedKeys();
   assert.ok(whole.size > 60, `only ${whole.size} keys found: the search is broken`);
-  assert.deepEqual([...beginnings].sort(), ['facts.', 'player.', 'sort.', 'state.']);
+  assert.deepEqual(
+    [...beginnings].sort((a, b) => a.localeCompare(b)),
+    ['facts.', 'player.', 'sort.', 'state.'],
+  );
   for (const key of whole) assert.ok(key in english, `${key} is used and not in the dictionaries`);
   const unused = Object.keys(english).filter((key) => {
     return !whole.has(key) && ![...beginnings].some((beginning) => key.startsWith(beginning));

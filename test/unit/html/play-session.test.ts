@@ -42,7 +42,7 @@ const missing: Found = { kind: 'missing' };
 /** Timers that run when told, in order of time; look-ups answer in between. */
 class Bench {
   found: Found = missing;
-  works = true;
+  works: boolean = true;
   position = 0;
   engines = 0;
   closedEngines = 0;

@@ -7,10 +7,15 @@ import { audioTrack, picture, sound, videoTrack } from '../wire/mpegts/synthetic
 const key = (ms: number, flags = 0) => picture(videoTrack, ms * 1000, true, 10, ms * 1000, flags);
 const inter = (ms: number, flags = 0) => picture(videoTrack, ms * 1000, false, 10, ms * 1000, flags);
 const audio = (ms: number, flags = 0) => sound(audioTrack, ms * 1000, 10, 20_000, flags);
-const NAMES = { [SKIP]: 'skip', [CONTINUE]: '-', [CUT]: 'cut', [CUT_DISCONTINUITY]: 'break' };
+const NAMES = new Map([
+  [SKIP, 'skip'],
+  [CONTINUE, '-'],
+  [CUT, 'cut'],
+  [CUT_DISCONTINUITY, 'break'],
+]);
 
 function decisions(frames: readonly Frame[], segmenter = withVideo()): string {
-  return frames.map((frame) => NAMES[segmenter.decide(frame)]).join(' ');
+  return frames.map((frame) => NAMES.get(segmenter.decide(frame))).join(' ');
 }
 
 function withVideo(): Segmenter {
