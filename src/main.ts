@@ -7,9 +7,9 @@ import { banner, consoleLanguage } from './app/banner.ts';
 import { type CommandLine, HELP, parseCommandLine } from './app/command-line.ts';
 import { CrashGuard } from './app/crash-guard.ts';
 import { readAsset } from './app/embedded-assets.ts';
-import { readConfiguration } from './app/read-configuration.ts';
 import { argumentsOfUser, besideHome, configFolder } from './app/locations.ts';
 import { MODULES } from './app/modules.ts';
+import { readConfiguration } from './app/read-configuration.ts';
 import { VERSION } from './app/version.ts';
 import { ConfigurationError } from './config/configuration.ts';
 import { LogWriter } from './runtime/log-output.ts';
@@ -37,7 +37,9 @@ async function main(): Promise<void> {
       process.stdout.write(HELP);
       return;
     case 'version':
-      process.stdout.write(`Sluice ${VERSION} (Node ${process.versions.node}, ${process.platform} ${process.arch})\n`);
+      process.stdout.write(
+        `Sluice ${VERSION} (Node ${process.versions.node}, ${process.platform} ${process.arch})\n`,
+      );
       return;
     case 'check':
       await check(line, args);
@@ -140,20 +142,24 @@ function reload(application: Application, logHub: LogHub, folder: string): void 
 function detach(args: readonly string[], pidFile: string): void {
   if (existsSync(pidFile)) {
     const pid = Number(readFileSync(pidFile, 'utf8'));
-    if (isAlive(pid)) throw new ConfigError(pidFile, `Sluice already runs in the background as process ${pid}.`);
+    if (isAlive(pid))
+      throw new ConfigError(pidFile, `Sluice already runs in the background as process ${pid}.`);
     rmSync(pidFile);
   }
   const logFile = join(dirname(pidFile), 'sluice.out');
   mkdirSync(dirname(logFile), { recursive: true });
   const out = openSync(logFile, 'a');
-  const script = process.argv[1] !== undefined && process.argv[1] !== process.execPath ? [process.argv[1]] : [];
+  const script =
+    process.argv[1] !== undefined && process.argv[1] !== process.execPath ? [process.argv[1]] : [];
   const child = spawn(process.execPath, [...script, ...args], {
     detached: true,
     stdio: ['ignore', out, out],
     env: { ...process.env, [DETACHED_ENV]: pidFile },
   });
   child.unref();
-  process.stdout.write(`Sluice runs in the background as process ${child.pid}; pid file ${pidFile}, output ${logFile}.\n`);
+  process.stdout.write(
+    `Sluice runs in the background as process ${child.pid}; pid file ${pidFile}, output ${logFile}.\n`,
+  );
 }
 
 function pidPath(line: CommandLine, folder: string): string {

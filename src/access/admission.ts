@@ -42,6 +42,9 @@ export class Admission {
   checkApp(host: string, app: string): void {
     const first = app.split('/')[0]!;
     if (this.policy.isAppAllowed(host, app) || this.policy.isAppAllowed(host, first)) return;
-    throw new RejectedError('denied', `The application "${app}" is not allowed: ${this.policy.allowHint(app)}.`);
+    throw new RejectedError(
+      'denied',
+      `The application "${app}" is not allowed: ${this.policy.allowHint(app)}.`,
+    );
   }
 }

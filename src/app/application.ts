@@ -1,19 +1,23 @@
 /** The composition root: builds everything from a configuration, starts it in order, reloads, stops it in order. */
-import { dirname } from 'node:path';
 import { Admission } from '../access/admission.ts';
 import { SessionRegistry } from '../access/session-registry.ts';
 import { type Configuration, diffConfiguration } from '../config/configuration.ts';
 import { Pump } from '../media/pump.ts';
-import type { StreamKey } from '../media/stream-key.ts';
 import { StreamHub, type StreamRules } from '../media/stream-hub.ts';
+import type { StreamKey } from '../media/stream-key.ts';
 import { CertificateStore } from '../runtime/certificate-store.ts';
 import { ConnectionLimits } from '../runtime/connection-limits.ts';
 import { EndpointList } from '../runtime/endpoints.ts';
 import { HttpListener } from '../runtime/http-listener.ts';
-import { type ModuleContext, type RunningModule, type ServerModule, TargetRegistry } from '../runtime/module.ts';
+import {
+  type ModuleContext,
+  type RunningModule,
+  type ServerModule,
+  TargetRegistry,
+} from '../runtime/module.ts';
 import { systemClock } from '../util/clock.ts';
 import { randomId } from '../util/id.ts';
-import type { LogHub, Logger } from '../util/log.ts';
+import type { Logger, LogHub } from '../util/log.ts';
 import { TickWheel } from '../util/tick-wheel.ts';
 import { VERSION } from './version.ts';
 
@@ -165,7 +169,12 @@ export class Application {
     this.options.logHub.level = next.server.log.level;
     const needRestart: string[] = [];
     for (const change of changes) {
-      this.log.info('config.changed', { name: change.name, before: change.before, after: change.after, applies: change.reload });
+      this.log.info('config.changed', {
+        name: change.name,
+        before: change.before,
+        after: change.after,
+        applies: change.reload,
+      });
       if (change.reload === 'restart') needRestart.push(change.name);
     }
     for (const module of this.running) needRestart.push(...module.reload());
@@ -180,15 +189,11 @@ export class Application {
     }
     await this.http.close();
     const deadline = Date.now() + STOP_GRACE_MS;
-    while (this.limits.open > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (this.limits.open > 0 && Date.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 20));
     this.http.destroyConnections();
     this.context.certificates.close();
     this.hub.pump.stop();
     this.tick.stop();
   }
-}
-
-/** Folder beside the configuration folder, for the pid file. */
-export function besideConfig(configFolder: string): string {
-  return dirname(configFolder);
 }

@@ -20,11 +20,13 @@ export function banner(context: ModuleContext, language: 'en' | 'zh'): string {
     }
   }
   lines.push('', `  ${t.watch}`);
-  for (const { type, url } of endpoints.playUrls(hosts[0]!, 'live', EXAMPLE_STREAM)) lines.push(`    ${type.padEnd(9)} ${url}`);
+  for (const { type, url } of endpoints.playUrls(hosts[0]!, 'live', EXAMPLE_STREAM))
+    lines.push(`    ${type.padEnd(9)} ${url}`);
   lines.push('', `  ${t.pages}`);
   const pageHosts = ['localhost', ...hosts.filter((host) => host !== 'localhost')];
   if (http.port >= 0) for (const host of pageHosts) lines.push(`    http://${bracketed(host)}:${http.port}/`);
-  else if (http.tlsPort >= 0) for (const host of pageHosts) lines.push(`    https://${bracketed(host)}:${http.tlsPort}/`);
+  else if (http.tlsPort >= 0)
+    for (const host of pageHosts) lines.push(`    https://${bracketed(host)}:${http.tlsPort}/`);
   const { demo } = context.configuration().server;
   if (demo.enable) lines.push('', `  ${t.demo} ${demo.name}`);
   lines.push('');
@@ -52,6 +54,10 @@ const TEXTS = {
 
 /** Chinese where the system's language is Chinese. */
 export function consoleLanguage(): 'en' | 'zh' {
-  const locale = process.env['LC_ALL'] ?? process.env['LC_MESSAGES'] ?? process.env['LANG'] ?? Intl.DateTimeFormat().resolvedOptions().locale;
+  const locale =
+    process.env['LC_ALL'] ??
+    process.env['LC_MESSAGES'] ??
+    process.env['LANG'] ??
+    Intl.DateTimeFormat().resolvedOptions().locale;
   return /^zh/i.test(locale) ? 'zh' : 'en';
 }

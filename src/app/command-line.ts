@@ -2,7 +2,7 @@
 import minimist from 'minimist';
 import { ConfigError } from '../util/errors.ts';
 
-export type CommandName = 'run' | 'check' | 'version' | 'help';
+type CommandName = 'run' | 'check' | 'version' | 'help';
 
 export interface CommandLine {
   readonly command: CommandName;

@@ -7,14 +7,17 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 declare const __filename: string | undefined;
 
 /** True inside a single executable: there the script has no file of its own. */
-export function isPackaged(): boolean {
-  return typeof SLUICE_PACKAGED !== 'undefined' && (typeof require === 'undefined' || require.main === undefined || __filename === process.execPath);
+function isPackaged(): boolean {
+  return (
+    typeof SLUICE_PACKAGED !== 'undefined' &&
+    (typeof require === 'undefined' || require.main === undefined || __filename === process.execPath)
+  );
 }
 
 declare const SLUICE_PACKAGED: boolean | undefined;
 
 /** Folder that conf/, html/, vod/, rec/ and log/ are beside. */
-export function homeFolder(): string {
+function homeFolder(): string {
   if (isPackaged()) return dirname(process.execPath);
   return resolve(dirname(process.argv[1] ?? '.'), '..');
 }

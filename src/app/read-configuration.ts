@@ -22,7 +22,8 @@ function readText(folder: string, name: string): string {
     return readFileSync(path, 'utf8');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOENT' && code !== 'ENOTDIR') throw new ConfigError(path, `cannot be read (${code ?? error}).`);
+    if (code !== 'ENOENT' && code !== 'ENOTDIR')
+      throw new ConfigError(path, `cannot be read (${code ?? error}).`);
     const embedded = readAsset(`conf/${name}`);
     return embedded === null ? '' : Buffer.from(embedded).toString('utf8');
   }

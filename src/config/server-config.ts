@@ -182,7 +182,7 @@ export const SERVER_SECTIONS = {
   sock: sockSection,
 } as const;
 
-export type ServerSectionName = keyof typeof SERVER_SECTIONS;
+type ServerSectionName = keyof typeof SERVER_SECTIONS;
 
 type ServerValues = { -readonly [K in ServerSectionName]: z.output<(typeof SERVER_SECTIONS)[K]['schema']> };
 

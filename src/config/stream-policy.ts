@@ -79,7 +79,7 @@ const gopSection = section({
 /** What `latency` stands for where `merge` is not given beside it. */
 export const MERGE_OF_LATENCY: Readonly<Record<string, string>> = {
   low: '0',
-  normal: '45ms',
+  normal: '70ms',
   throughput: '350ms',
 };
 
@@ -88,11 +88,11 @@ const playSection = section({
   text: 'Players.',
   fields: {
     latency: choice(['low', 'normal', 'throughput'], 'normal', {
-      text: 'Word for merge: low is 0, normal is 45ms, throughput is 350ms.',
+      text: 'Word for merge: low is 0, normal is 70ms, throughput is 350ms.',
       reload: 'new-sessions',
     }),
     mergeMs: duration(
-      '45ms',
+      '70ms',
       { min: '0', max: '1s' },
       {
         xml: 'merge',
@@ -148,7 +148,7 @@ export const STREAM_SECTIONS = {
   hls: hlsSection,
 } as const;
 
-export type StreamSectionName = keyof typeof STREAM_SECTIONS;
+type StreamSectionName = keyof typeof STREAM_SECTIONS;
 
 export type StreamValues = {
   readonly [K in StreamSectionName]: Readonly<z.output<(typeof STREAM_SECTIONS)[K]['schema']>>;

@@ -14,13 +14,20 @@ const DAY_MS = 86_400_000;
 const VALID_DAYS = 3650;
 
 /** `names` are DNS names and IP addresses for the subject alternative name. */
-export function makeSelfSignedCertificate(commonName: string, names: readonly string[], nowMs: number): PemPair {
+export function makeSelfSignedCertificate(
+  commonName: string,
+  names: readonly string[],
+  nowMs: number,
+): PemPair {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const spki = publicKey.export({ type: 'spki', format: 'der' });
   const algorithm = sequence(oid('1.2.840.10045.4.3.2'));
   const name = sequence(set(sequence(oid('2.5.4.3'), tagged(0x0c, Buffer.from(commonName, 'utf8')))));
   // A clock that is years behind (a board without a battery) must still find the certificate valid.
-  const validity = sequence(utcTime(new Date(Date.UTC(2020, 0, 1))), utcTime(new Date(nowMs + VALID_DAYS * DAY_MS)));
+  const validity = sequence(
+    utcTime(new Date(Date.UTC(2020, 0, 1))),
+    utcTime(new Date(nowMs + VALID_DAYS * DAY_MS)),
+  );
   const serial = randomBytes(16);
   serial[0] = (serial[0]! & 0x7f) | 0x40;
   const keyId = createHash('sha1').update(spki).digest();
@@ -98,7 +105,8 @@ function alternativeName(name: string): Buffer {
 
 function ipv6Bytes(text: string): Buffer {
   const [front = '', back] = text.split('%')[0]!.split('::');
-  const groups = (part: string): number[] => (part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16)));
+  const groups = (part: string): number[] =>
+    part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16));
   const head = groups(front);
   const tail = back === undefined ? [] : groups(back);
   const all = [...head, ...new Array<number>(Math.max(0, 8 - head.length - tail.length)).fill(0), ...tail];

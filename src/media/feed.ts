@@ -83,6 +83,7 @@ interface AccessPoint {
 /** One write of a catching-up player at most; a full socket then shows before the next. */
 const MAX_RUN_BYTES = 256 * 1024;
 const MAX_ACCESS_POINTS = 512;
+const MAX_PICTURE_GAP_US = 200_000;
 const FEED_SLAB_BYTES = 512 * 1024;
 const NOTHING = new Uint8Array(0);
 
@@ -97,8 +98,13 @@ export class Feed {
   /** Bytes that were appended since the last flush. */
   pendingBytes = 0;
   bytesHeld = 0;
+  /** Usual time between two pictures of the stream, microseconds; 0 = not known. */
+  pictureGapUs = 0;
+  private lastPictureUs = 0;
   /** For the pump: monotonic microseconds of the last flush, its usual cost, and whether one is due. */
   lastFlushUs = 0;
+  /** Where the rhythm of flushes stands; the flush that goes with a picture is a little before or after it. */
+  rhythmUs = 0;
   flushCostUs = 0;
   flushStartUs = 0;
   flushCostNowUs = 0;
@@ -120,16 +126,31 @@ export class Feed {
   }
 
   /** `isAccessPoint`: a player may start with this frame (the stream decides; audio counts when there is no video). */
-  append(frame: Frame, isAccessPoint: boolean): void {
+  append(frame: Frame, isAccessPoint: boolean, isVideo: boolean): void {
+    if (isVideo) this.measureGap(frame.arrival);
     const slab = this.slab;
     const before = slab.used;
     const slabBefore = slab.slab;
     if (!this.encoder.encode(frame, slab)) return;
     // A frame that did not fit began a new slab at 0.
     const start = slab.slab === slabBefore ? before : 0;
-    this.push(start, slab.used, isAccessPoint ? frame.flags | FRAME_KEY : frame.flags & ~FRAME_KEY, frame.dts);
-    if (isAccessPoint) this.points.push({ position: this.chunks.head - 1, prologue: this.encoder.prologue(frame.dts) });
+    this.push(
+      start,
+      slab.used,
+      isAccessPoint ? frame.flags | FRAME_KEY : frame.flags & ~FRAME_KEY,
+      frame.dts,
+    );
+    if (isAccessPoint)
+      this.points.push({ position: this.chunks.head - 1, prologue: this.encoder.prologue(frame.dts) });
     this.trim();
+  }
+
+  private measureGap(arrivalUs: number): void {
+    const gap = arrivalUs - this.lastPictureUs;
+    this.lastPictureUs = arrivalUs;
+    // A burst or a pause tells nothing of the rhythm.
+    if (gap < 2000 || gap > MAX_PICTURE_GAP_US) return;
+    this.pictureGapUs = this.pictureGapUs === 0 ? gap : this.pictureGapUs + (gap - this.pictureGapUs) / 8;
   }
 
   /** Tracks or metadata changed: players get the new headers inline, joiners in their prologue. */

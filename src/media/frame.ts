@@ -16,7 +16,6 @@ export const FRAME_IN_BAND_CONFIG = 4;
 export const FRAME_DISCONTINUITY = 8;
 /** No other frame refers to it. */
 export const FRAME_DISPOSABLE = 16;
-export const FRAME_DAMAGED = 32;
 
 export class Frame {
   readonly trackId: number;

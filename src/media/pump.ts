@@ -2,10 +2,11 @@
  * Fan-out: walks the subscriptions of every feed that has new bytes and writes to each once. What a TCP write costs
  * does not depend on its size, so bytes wait for company, as long as the load asks and the policy allows:
  *
- *   interval = min(merge bound, COST_SHARE * what a round of flushes costs)
+ *   interval = min(merge bound - half a picture's time, COST_SHARE * what a round of flushes costs)
  *
- * With ten players a round costs 0.1 ms and nobody waits; with thousands it rises to the bound. A feed that was
- * quiet for the interval is flushed at once. A flush is cut into slices, so that ten thousand players cannot keep
+ * With ten players a round costs 0.1 ms and nobody waits; with thousands the interval rises to the bound. It is an
+ * average: each flush goes with the picture that is nearest to its time, so that most pictures wait for nothing.
+ * The clock decides only where no picture comes. A flush is cut into slices, so that ten thousand players cannot keep
  * publishers waiting. One of the two places that own timers.
  */
 import type { Clock } from '../util/clock.ts';
@@ -41,23 +42,49 @@ export class Pump {
     this.onFault = onFault;
   }
 
-  /** Called after every append: decides when this feed is flushed. Cheap when it is already queued. */
-  notify(feed: Feed): void {
+  /** Called after every append, `isPicture` for video: decides when this feed is flushed. */
+  notify(feed: Feed, isPicture: boolean): void {
+    if (feed.subscriptions.length === 0) return;
+    const full = feed.pendingBytes >= feed.limits.mergeBytes;
     if (feed.queued) {
-      if (feed.pendingBytes >= feed.limits.mergeBytes && this.waiting.length > 0) this.promote(feed);
+      if (this.waiting.length === 0 || !(full || isPicture)) return;
+      if (full || this.isNearest(feed, this.clock.nowUs())) this.promote(feed);
       return;
     }
-    if (feed.subscriptions.length === 0) return;
     feed.queued = true;
     const nowUs = this.clock.nowUs();
-    const dueUs = feed.lastFlushUs + Math.min(feed.limits.mergeUs, this.roundCostUs * COST_SHARE);
-    if (dueUs <= nowUs || feed.pendingBytes >= feed.limits.mergeBytes) {
+    const dueUs = this.dueTime(feed);
+    if (full || dueUs <= nowUs || (isPicture && this.isNearest(feed, nowUs))) {
       this.due.push(feed);
       this.wake();
     } else {
       this.waiting.push(feed);
       this.arm(dueUs, nowUs);
     }
+  }
+
+  private interval(feed: Feed): number {
+    const longest = Math.max(0, feed.limits.mergeUs - feed.pictureGapUs / 2);
+    return Math.min(longest, this.roundCostUs * COST_SHARE);
+  }
+
+  /** When the clock flushes this feed, picture or not. */
+  private dueTime(feed: Feed): number {
+    const interval = this.interval(feed);
+    const slack = interval < feed.pictureGapUs / 2 ? 0 : feed.pictureGapUs / 2;
+    return Math.min(feed.rhythmUs + interval + slack, feed.lastFlushUs + feed.limits.mergeUs);
+  }
+
+  /** A picture has come and the next one would be further from the flush's time. */
+  private isNearest(feed: Feed, nowUs: number): boolean {
+    return nowUs >= feed.rhythmUs + this.interval(feed) - feed.pictureGapUs / 2;
+  }
+
+  /** The rhythm goes on from where it should be, not from where the last picture put it. */
+  private advanceRhythm(feed: Feed, nowUs: number): void {
+    const slack = feed.pictureGapUs / 2;
+    const next = feed.rhythmUs + this.interval(feed);
+    feed.rhythmUs = Math.min(Math.max(next, nowUs - slack), nowUs + slack);
   }
 
   /** A player joined: it gets its start now, alone, without waiting for anybody's flush. */
@@ -117,7 +144,7 @@ export class Pump {
     let nextUs = Number.POSITIVE_INFINITY;
     for (let i = this.waiting.length - 1; i >= 0; i--) {
       const feed = this.waiting[i]!;
-      const dueUs = feed.lastFlushUs + Math.min(feed.limits.mergeUs, this.roundCostUs * COST_SHARE);
+      const dueUs = this.dueTime(feed);
       if (dueUs <= nowUs + 500) {
         this.waiting.splice(i, 1);
         this.due.push(feed);
@@ -145,6 +172,7 @@ export class Pump {
     let nowUs = startUs;
     if (feed.resumeAt < 0) {
       feed.flushStartUs = startUs;
+      this.advanceRhythm(feed, startUs);
       feed.flushCostNowUs = 0;
       feed.flushedTo = feed.chunks.head;
       feed.pendingBytes = 0;
@@ -172,7 +200,7 @@ export class Pump {
     // What arrived while a long flush ran is a flush of its own.
     feed.queued = false;
     this.flushes++;
-    if (feed.chunks.head > to && !feed.ended) this.notify(feed);
+    if (feed.chunks.head > to && !feed.ended) this.notify(feed, false);
     return true;
   }
 
@@ -238,7 +266,9 @@ export class Pump {
 
   private isTooSlow(subscription: Subscription): boolean {
     const { feed, cursor } = subscription;
-    return cursor < feed.chunks.tail || (feed.latestPoint > cursor && subscription.lagUs > feed.limits.queueUs);
+    return (
+      cursor < feed.chunks.tail || (feed.latestPoint > cursor && subscription.lagUs > feed.limits.queueUs)
+    );
   }
 
   /** Skips to the newest random access point; what lies between is lost for this player and counted. */
@@ -279,7 +309,8 @@ export class Pump {
       if (feed.ended) continue;
       for (let i = feed.subscriptions.length - 1; i >= 0; i--) {
         const subscription = feed.subscriptions[i];
-        if (subscription !== undefined && subscription.blockedSinceUs > 0) this.serve(subscription, feed.flushedTo, nowUs);
+        if (subscription !== undefined && subscription.blockedSinceUs > 0)
+          this.serve(subscription, feed.flushedTo, nowUs);
       }
       feed.forgetRun();
     }

@@ -62,7 +62,12 @@ export class StreamHub {
   private readonly listeners: HubEvents[] = [];
   private closing = false;
 
-  constructor(pump: Pump, clock: Clock, tick: TickWheel, rulesFor: (key: StreamKey, host: string) => StreamRules) {
+  constructor(
+    pump: Pump,
+    clock: Clock,
+    tick: TickWheel,
+    rulesFor: (key: StreamKey, host: string) => StreamRules,
+  ) {
     this.pump = pump;
     this.clock = clock;
     this.tick = tick;
@@ -118,7 +123,9 @@ export class StreamHub {
     entry ??= this.addEntry(key, owner.host);
     this.cancelTimeout(entry);
     const { stream } = entry;
-    const publication = new Publication(stream, owner, this.clock, (ended, reason) => this.release(ended, reason));
+    const publication = new Publication(stream, owner, this.clock, (ended, reason) =>
+      this.release(ended, reason),
+    );
     entry.publication = publication;
     stream.resetTracks();
     stream.timeline.begin();
@@ -131,7 +138,9 @@ export class StreamHub {
   private release(publication: Publication, reason: string): void {
     const entry = this.entries.get(publication.stream.key.text);
     if (entry === undefined || entry.publication !== publication) {
-      throw new InvariantError(`lease of ${publication.stream.key.text} was not held by the session that ends it`);
+      throw new InvariantError(
+        `lease of ${publication.stream.key.text} was not held by the session that ends it`,
+      );
     }
     entry.publication = null;
     const { stream, rules } = entry;
@@ -197,7 +206,8 @@ export class StreamHub {
 
   private giveUp(text: string): void {
     const entry = this.entries.get(text);
-    if (entry !== undefined && entry.stream.state === 'idle') this.closeEntry(entry, `Nobody publishes ${text} now.`);
+    if (entry !== undefined && entry.stream.state === 'idle')
+      this.closeEntry(entry, `Nobody publishes ${text} now.`);
   }
 
   private unsubscribe(entry: Entry, subscription: Subscription): void {

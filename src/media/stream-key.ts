@@ -18,8 +18,10 @@ export interface StreamKey {
 
 /** Throws RejectedError when a part could be mistaken for a path, markup or a control sequence. */
 export function makeStreamKey(app: string, name: string, vhost = ''): StreamKey {
-  if (app === '') throw new RejectedError('bad-request', 'The address names no application: use rtmp://host/live/NAME.');
-  if (name === '') throw new RejectedError('bad-request', 'The address names no stream: use rtmp://host/live/NAME.');
+  if (app === '')
+    throw new RejectedError('bad-request', 'The address names no application: use rtmp://host/live/NAME.');
+  if (name === '')
+    throw new RejectedError('bad-request', 'The address names no stream: use rtmp://host/live/NAME.');
   checkPart('application', app, MAX_APP_LENGTH);
   checkPart('stream', name, MAX_NAME_LENGTH);
   // Some programs split `live/room/cam` after the first level, some after the last: both mean the same stream.

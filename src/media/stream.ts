@@ -72,7 +72,10 @@ export class Stream implements FeedSource {
   setTrack(track: Track, nowUs: number): void {
     const index = this.tracks.findIndex((known) => known.id === track.id);
     if (index >= 0 && isSameConfig(this.tracks[index]!.config, track.config)) return;
-    this.tracks = index < 0 ? [...this.tracks, track] : this.tracks.map((known) => (known.id === track.id ? track : known));
+    this.tracks =
+      index < 0
+        ? [...this.tracks, track]
+        : this.tracks.map((known) => (known.id === track.id ? track : known));
     if (track.kind === 'video') {
       // Whatever was cached cannot be decoded together with what comes now.
       if (!this.hasVideo || index >= 0) this.forgetGop();
@@ -102,7 +105,7 @@ export class Stream implements FeedSource {
   private announceTracks(nowUs: number): void {
     for (const feed of this.feeds.values()) {
       feed.tracksChanged(this.timeline.lastUs, nowUs);
-      this.pump.notify(feed);
+      this.pump.notify(feed, false);
     }
     for (const consumer of this.consumers) consumer.onTracks(this.tracks);
   }
@@ -120,12 +123,13 @@ export class Stream implements FeedSource {
   ): void {
     const kept = this.slab.copy(payload, arrivalUs);
     const frame = new Frame(trackId, flags, dts, pts, duration, kept, config, arrivalUs, Number.NaN);
+    const isVideo = this.statistics.isVideo(trackId);
     const point = this.isAccessPoint(frame);
     this.cache(frame, point);
     this.statistics.onFrame(frame);
     for (const feed of this.feeds.values()) {
-      feed.append(frame, point);
-      this.pump.notify(feed);
+      feed.append(frame, point, isVideo);
+      this.pump.notify(feed, isVideo);
     }
     const { consumers } = this;
     for (let i = 0; i < consumers.length; i++) consumers[i]!.onFrame(frame);
@@ -135,7 +139,8 @@ export class Stream implements FeedSource {
     if (this.firstFrameUs === 0) this.firstFrameUs = frame.arrival;
     if (this.hasVideo) return (frame.flags & FRAME_KEY) !== 0 && this.statistics.isVideo(frame.trackId);
     if (this.videoPromised && frame.arrival - this.firstFrameUs < VIDEO_PROMISE_US) return false;
-    const apart = frame.dts - this.lastAudioPointUs >= AUDIO_POINT_US || (frame.flags & FRAME_DISCONTINUITY) !== 0;
+    const apart =
+      frame.dts - this.lastAudioPointUs >= AUDIO_POINT_US || (frame.flags & FRAME_DISCONTINUITY) !== 0;
     if (apart) this.lastAudioPointUs = frame.dts;
     return apart;
   }
@@ -160,7 +165,8 @@ export class Stream implements FeedSource {
   /** Frames of the GOP cache, oldest first; the first is a random access point. */
   cachedFrames(): Frame[] {
     const list: Frame[] = [];
-    for (let position = this.frames.tail; position < this.frames.head; position++) list.push(this.frames.at(position));
+    for (let position = this.frames.tail; position < this.frames.head; position++)
+      list.push(this.frames.at(position));
     return list;
   }
 
@@ -174,7 +180,7 @@ export class Stream implements FeedSource {
     if (existing !== undefined) return existing;
     const feed = new Feed(format, this, limits);
     for (let position = this.frames.tail; position < this.frames.head; position++) {
-      feed.append(this.frames.at(position), position === this.frames.tail);
+      feed.append(this.frames.at(position), position === this.frames.tail, false);
     }
     feed.flushedTo = feed.chunks.head;
     feed.pendingBytes = 0;

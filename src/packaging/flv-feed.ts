@@ -32,7 +32,8 @@ class FlvFeedEncoder implements FeedEncoder {
   }
 
   prologue(dts: number): Uint8Array {
-    const has = (kind: string) => this.source.tracks.some((track) => track.kind === kind && this.builder.canCarry(track));
+    const has = (kind: string) =>
+      this.source.tracks.some((track) => track.kind === kind && this.builder.canCarry(track));
     const flags = (has('audio') ? 4 : 0) | (has('video') ? 1 : 0);
     const fileHeader = Buffer.from([0x46, 0x4c, 0x56, 1, flags, 0, 0, 0, 9, 0, 0, 0, 0]);
     return Buffer.concat([this.wrap(fileHeader), this.headerTags(dts)]);
@@ -111,7 +112,13 @@ function makeTag(typeId: number, body: Uint8Array, dts: number): Buffer {
   return tag;
 }
 
-function writeTagHeader(target: Uint8Array, at: number, typeId: number, bodyBytes: number, dts: number): number {
+function writeTagHeader(
+  target: Uint8Array,
+  at: number,
+  typeId: number,
+  bodyBytes: number,
+  dts: number,
+): number {
   const timestamp = Math.round(dts / 1000) >>> 0;
   target[at] = typeId;
   target[at + 1] = bodyBytes >>> 16;

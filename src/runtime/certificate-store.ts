@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, unwatchFile, watchFile, writeFileSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { makeSelfSignedCertificate } from '../crypto/self-signed-certificate.ts';
 import { ConfigError } from '../util/errors.ts';
@@ -87,7 +87,10 @@ export class CertificateStore {
     try {
       return readFileSync(path);
     } catch (error) {
-      throw new ConfigError(path, `the TLS file cannot be read (${(error as NodeJS.ErrnoException).code ?? error}).`);
+      throw new ConfigError(
+        path,
+        `the TLS file cannot be read (${(error as NodeJS.ErrnoException).code ?? error}).`,
+      );
     }
   }
 
@@ -114,7 +117,10 @@ export class CertificateStore {
       this.log.info('tls.self-signed', { key: this.keyPath, cert: this.certPath });
     } catch (error) {
       // A read-only place: the pair lives as long as the process.
-      this.log.warn('tls.self-signed-not-kept', { folder: this.files.folder, cause: (error as NodeJS.ErrnoException).code });
+      this.log.warn('tls.self-signed-not-kept', {
+        folder: this.files.folder,
+        cause: (error as NodeJS.ErrnoException).code,
+      });
     }
     return pair;
   }
@@ -134,7 +140,8 @@ export class CertificateStore {
   }
 }
 
-const SELF_SIGNED_MARK = '# Self-signed by Sluice at its first start. Replace both files by your own; they are reloaded.\n';
+const SELF_SIGNED_MARK =
+  '# Self-signed by Sluice at its first start. Replace both files by your own; they are reloaded.\n';
 
 function hashOf(pair: SecureContextOptions): string {
   return createHash('sha256').update(String(pair.key)).update(String(pair.cert)).digest('hex');
@@ -143,11 +150,7 @@ function hashOf(pair: SecureContextOptions): string {
 function localNames(): string[] {
   const names = new Set(['localhost', '127.0.0.1', '::1']);
   if (hostname() !== '') names.add(hostname());
-  for (const list of Object.values(networkInterfaces())) for (const one of list ?? []) names.add(one.address.split('%')[0]!);
+  for (const list of Object.values(networkInterfaces()))
+    for (const one of list ?? []) names.add(one.address.split('%')[0]!);
   return [...names].slice(0, 32);
-}
-
-/** Where the files would lie in a folder; for messages. */
-export function defaultCertificatePaths(folder: string): { key: string; cert: string } {
-  return { key: join(folder, 'server.key'), cert: join(folder, 'server.crt') };
 }

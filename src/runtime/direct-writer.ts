@@ -56,7 +56,8 @@ export class DirectWriter {
 
   /** The bytes go out in the order of all writes to the socket, its own included. */
   write(bytes: Uint8Array): void {
-    if (this.socket.destroyed || (this.socket as unknown as { _handle: unknown })._handle !== this.handle) return;
+    if (this.socket.destroyed || (this.socket as unknown as { _handle: unknown })._handle !== this.handle)
+      return;
     const { WriteWrap, streamBaseState, kLastWriteWasAsync } = binding!;
     const request = spare ?? new WriteWrap();
     spare = request;

@@ -92,7 +92,11 @@ export class HttpListener {
         this.port = await listen(server, address, this.port > 0 ? this.port : port, 'http');
       }
       if (tlsPort >= 0) {
-        const server = createTlsServer({ ...certificates.options(), ...this.serverOptions(), handshakeTimeout: this.options.handshakeMs });
+        const server = createTlsServer({
+          ...certificates.options(),
+          ...this.serverOptions(),
+          handshakeTimeout: this.options.handshakeMs,
+        });
         certificates.use(server);
         this.prepare(server, true);
         this.tlsPort = await listen(server, address, this.tlsPort > 0 ? this.tlsPort : tlsPort, 'https');
@@ -125,7 +129,8 @@ export class HttpListener {
       if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') {
         this.options.log.counted('http.bad-request', { cause: error.code ?? error.message });
       }
-      if (socket.writable && error.code !== 'ECONNRESET') socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+      if (socket.writable && error.code !== 'ECONNRESET')
+        socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
       else socket.destroy();
     });
     server.on('tlsClientError', (error: Error, socket: Socket) => {
@@ -172,24 +177,34 @@ export class HttpListener {
       sendText(response, 404, `There is nothing at ${request.path}.`);
       return;
     }
-    this.run(route.name, () => route.handle({ ...request, response }), (error) => this.answerError(request.path, response, error));
+    this.run(
+      route.name,
+      () => route.handle({ ...request, response }),
+      (error) => this.answerError(request.path, response, error),
+    );
   }
 
   private onUpgrade(message: IncomingMessage, socket: Duplex, head: Buffer, secure: boolean): void {
     const request = this.describe(message, secure);
     const route = request && this.upgrades.find((candidate) => candidate.accepts(request.path));
     const refuse = (status: string, text: string) => {
-      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n${text}\n`);
+      socket.end(
+        `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n${text}\n`,
+      );
     };
     socket.on('error', () => socket.destroy());
     if (!request || !route) {
       refuse('404 Not Found', 'There is no WebSocket at this address.');
       return;
     }
-    this.run(route.name, () => route.handle({ ...request, socket, head }), (error) => {
-      const { status, text } = describeError(error);
-      refuse(`${status} Refused`, text);
-    });
+    this.run(
+      route.name,
+      () => route.handle({ ...request, socket, head }),
+      (error) => {
+        const { status, text } = describeError(error);
+        refuse(`${status} Refused`, text);
+      },
+    );
   }
 
   private run(name: string, action: () => void | Promise<void>, onError: (error: unknown) => void): void {
@@ -220,7 +235,10 @@ export class HttpListener {
     response.setHeader('Server', 'Sluice');
     if (this.options.corsOrigin !== '') {
       response.setHeader('Access-Control-Allow-Origin', this.options.corsOrigin);
-      response.setHeader('Access-Control-Expose-Headers', 'Location, Content-Length, Content-Range, ETag, Link');
+      response.setHeader(
+        'Access-Control-Expose-Headers',
+        'Location, Content-Length, Content-Range, ETag, Link',
+      );
     }
   }
 
@@ -306,6 +324,9 @@ export function sendText(response: ServerResponse, status: number, text: string)
 }
 
 export function sendJson(response: ServerResponse, status: number, value: unknown): void {
-  response.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' });
+  response.writeHead(status, {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Cache-Control': 'no-store',
+  });
   response.end(JSON.stringify(value));
 }

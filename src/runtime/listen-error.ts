@@ -2,7 +2,12 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { ConfigError } from '../util/errors.ts';
 
-export function explainListenError(error: NodeJS.ErrnoException, name: string, address: string, port: number): ConfigError {
+export function explainListenError(
+  error: NodeJS.ErrnoException,
+  name: string,
+  address: string,
+  port: number,
+): ConfigError {
   const where = `${address === '' ? '' : `${address}:`}${port}`;
   if (error.code === 'EADDRINUSE') {
     const holder = findPortHolder(port);
@@ -19,7 +24,10 @@ export function explainListenError(error: NodeJS.ErrnoException, name: string, a
     );
   }
   if (error.code === 'EADDRNOTAVAIL') {
-    return new ConfigError('', `The address ${address} (${name}) is not one of this machine's. Correct <ip> in conf/config.xml.`);
+    return new ConfigError(
+      '',
+      `The address ${address} (${name}) is not one of this machine's. Correct <ip> in conf/config.xml.`,
+    );
   }
   return new ConfigError('', `Port ${where} (${name}) cannot be opened: ${error.code ?? error.message}.`);
 }

@@ -58,7 +58,9 @@ export class LogWriter {
   private onFileError(error: Error): void {
     if (this.fileBroken) return;
     this.fileBroken = true;
-    process.stderr.write(`The log file in ${this.options.folder} cannot be written (${error.message}); only the console is used.\n`);
+    process.stderr.write(
+      `The log file in ${this.options.folder} cannot be written (${error.message}); only the console is used.\n`,
+    );
   }
 
   /** Resolves when what was written is on its way to the disk. */
@@ -71,6 +73,9 @@ export class LogWriter {
 
 function fileName(time: number | Date | null, index?: number): string {
   const date = time instanceof Date ? time : new Date(time ?? Date.now());
-  const day = new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 10).replaceAll('-', '');
+  const day = new Date(date.getTime() - date.getTimezoneOffset() * 60_000)
+    .toISOString()
+    .slice(0, 10)
+    .replaceAll('-', '');
   return index === undefined || time === null ? `${day}.log` : `${day}.${index}.log`;
 }

@@ -72,7 +72,10 @@ export class PacedReader {
     (accepted as unknown as { _handle: null })._handle = null;
     const options = {
       handle,
-      onread: { buffer: sharedBuffer, callback: (count: number, buffer: Uint8Array) => this.onRead(count, buffer) },
+      onread: {
+        buffer: sharedBuffer,
+        callback: (count: number, buffer: Uint8Array) => this.onRead(count, buffer),
+      },
     };
     this.socket = new Socket(options as ConstructorParameters<typeof Socket>[0]);
   }

@@ -64,7 +64,11 @@ export class PlayerSession implements LiveSession {
       return;
     }
     this.context.sessions.add(this);
-    this.log.info(`${this.protocol}.play-start`, { stream: key.text, remote: this.remote, agent: this.userAgent });
+    this.log.info(`${this.protocol}.play-start`, {
+      stream: key.text,
+      remote: this.remote,
+      agent: this.userAgent,
+    });
   }
 
   /** The connection is gone, or we ended it. Idempotent. */
@@ -76,7 +80,13 @@ export class PlayerSession implements LiveSession {
     subscription.close();
     this.context.sessions.remove(this);
     const seconds = Math.round((Date.now() - this.sinceMs) / 1000);
-    const fields = { stream: this.streamText, reason, seconds, bytes: subscription.bytesSent, dropped: subscription.chunksDropped };
+    const fields = {
+      stream: this.streamText,
+      reason,
+      seconds,
+      bytes: subscription.bytesSent,
+      dropped: subscription.chunksDropped,
+    };
     this.log.info(`${this.protocol}.play-stop`, fields);
   }
 

@@ -53,7 +53,10 @@ export class TcpListener {
     });
     server.on('secureConnection', (socket) => this.accept(socket));
     server.on('tlsClientError', (error, socket) => {
-      this.options.log.counted(`${this.options.name}.tls-handshake`, { remote: socket.remoteAddress, cause: error.message });
+      this.options.log.counted(`${this.options.name}.tls-handshake`, {
+        remote: socket.remoteAddress,
+        cause: error.message,
+      });
       socket.destroy();
     });
     certificates.use(server);

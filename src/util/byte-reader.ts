@@ -23,7 +23,8 @@ export class ByteReader {
 
   private need(count: number): number {
     const at = this.position;
-    if (count < 0 || this.end - at < count) throw new ProtocolError(this.errorCode, `needs ${count} bytes, has ${this.end - at}`);
+    if (count < 0 || this.end - at < count)
+      throw new ProtocolError(this.errorCode, `needs ${count} bytes, has ${this.end - at}`);
     this.position = at + count;
     return at;
   }

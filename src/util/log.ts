@@ -54,7 +54,8 @@ export class LogHub {
 
   count(level: LogLevel, session: string, event: string, fields: LogFields): void {
     const total = this.eventTotals.get(event);
-    if (total !== undefined || this.eventTotals.size < MAX_COUNTED_KINDS) this.eventTotals.set(event, (total ?? 0) + 1);
+    if (total !== undefined || this.eventTotals.size < MAX_COUNTED_KINDS)
+      this.eventTotals.set(event, (total ?? 0) + 1);
     const now = Date.now();
     const known = this.counted.get(event);
     if (known !== undefined && now - known.since < COUNT_WINDOW_MS) {
@@ -120,7 +121,13 @@ export function formatLogLine(line: LogLine): string {
 
 export function formatLogLineAsJson(line: LogLine): string {
   const { wallMs, level, session, event, fields } = line;
-  return JSON.stringify({ time: new Date(wallMs).toISOString(), level, ...(session && { session }), event, ...fields });
+  return JSON.stringify({
+    time: new Date(wallMs).toISOString(),
+    level,
+    ...(session && { session }),
+    event,
+    ...fields,
+  });
 }
 
 function formatValue(value: string | number | boolean | null): string {

@@ -1,7 +1,7 @@
 /** A hub on a fake clock, with owners and tracks to publish. */
 import { makeCodecConfig } from '../../src/codec/codec-config.ts';
-import { Pump } from '../../src/media/pump.ts';
 import type { Publication, PublicationOwner } from '../../src/media/publication.ts';
+import { Pump } from '../../src/media/pump.ts';
 import { StreamHub, type StreamRules } from '../../src/media/stream-hub.ts';
 import { makeTrack } from '../../src/media/track.ts';
 import { TickWheel } from '../../src/util/tick-wheel.ts';
@@ -16,8 +16,14 @@ export const RULES: StreamRules = {
   feed: { queueUs: 10_000_000, queueBytes: 1_000_000, mergeUs: 0, mergeBytes: 65_536, stallUs: 30_000_000 },
 };
 
-export const VIDEO = makeCodecConfig('h264', new Uint8Array([1, 2, 3]), 'avc1.64001f', { width: 640, height: 360 });
-export const AUDIO = makeCodecConfig('aac', new Uint8Array([0x12, 0x10]), 'mp4a.40.2', { sampleRate: 44_100, channels: 2 });
+export const VIDEO = makeCodecConfig('h264', new Uint8Array([1, 2, 3]), 'avc1.64001f', {
+  width: 640,
+  height: 360,
+});
+export const AUDIO = makeCodecConfig('aac', new Uint8Array([0x12, 0x10]), 'mp4a.40.2', {
+  sampleRate: 44_100,
+  channels: 2,
+});
 
 export class TestHub {
   readonly clock = new FakeClock();
@@ -36,7 +42,14 @@ export class TestHub {
   }
 
   owner(id: string): PublicationOwner {
-    return { id, protocol: 'test', remote: '127.0.0.1:1', host: '', via: [], revoke: (reason) => this.revoked.push(`${id}: ${reason}`) };
+    return {
+      id,
+      protocol: 'test',
+      remote: '127.0.0.1:1',
+      host: '',
+      via: [],
+      revoke: (reason) => this.revoked.push(`${id}: ${reason}`),
+    };
   }
 
   advanceMs(ms: number): void {

@@ -15,6 +15,8 @@ import { LogHub, type LogLine } from '../../src/util/log.ts';
 export interface TestServerOptions {
   /** Elements inside <config>, beside the ports. */
   readonly config?: string;
+  /** Elements inside <http>, beside the ports. */
+  readonly http?: string;
   /** Elements inside <policy>. */
   readonly policy?: string;
 }
@@ -23,7 +25,8 @@ export class TestServer {
   readonly application: Application;
   readonly lines: LogLine[];
   readonly faults: unknown[];
-  private readonly folder: string;
+  /** Folder of the configuration and of the certificate. */
+  readonly folder: string;
 
   private constructor(application: Application, lines: LogLine[], faults: unknown[], folder: string) {
     this.application = application;
@@ -54,7 +57,7 @@ export class TestServer {
     return loadConfiguration({
       configText: `<config>
         <rtmp><ip>127.0.0.1</ip><port>0</port><sport>0</sport></rtmp>
-        <http><ip>127.0.0.1</ip><port>0</port><sport>0</sport></http>
+        <http><ip>127.0.0.1</ip><port>0</port><sport>0</sport>${options.http ?? ''}</http>
         ${options.config ?? ''}</config>`,
       configName: 'config.xml',
       policyText: `<policy>${options.policy ?? ''}</policy>`,

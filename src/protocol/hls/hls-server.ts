@@ -31,7 +31,10 @@ export class HlsServer {
   accepts(method: string, path: string): boolean {
     if (method !== 'GET' && method !== 'HEAD') return false;
     if (path.startsWith('/vod/') || path.startsWith('/rec/') || path.startsWith('/docs/')) return false;
-    return path.endsWith(PLAYLIST_SUFFIX) || (path.endsWith(SEGMENT_SUFFIX) && SEGMENT_NAME.test(path.slice(0, -SEGMENT_SUFFIX.length)));
+    return (
+      path.endsWith(PLAYLIST_SUFFIX) ||
+      (path.endsWith(SEGMENT_SUFFIX) && SEGMENT_NAME.test(path.slice(0, -SEGMENT_SUFFIX.length)))
+    );
   }
 
   async handle(request: HttpRequest): Promise<void> {

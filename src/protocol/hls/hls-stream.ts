@@ -81,11 +81,17 @@ export class HlsStream implements FrameConsumer {
 
   private entryOf(segment: Segment) {
     const { durationUs, discontinuity, wallClockUs } = segment;
-    return { uri: `${encodeURIComponent(this.key.name)}-${segment.name}`, durationUs, discontinuity, wallClockUs };
+    return {
+      uri: `${encodeURIComponent(this.key.name)}-${segment.name}`,
+      durationUs,
+      discontinuity,
+      wallClockUs,
+    };
   }
 
   private firstSegment(): Promise<void> {
-    if (this.waiting.length >= MAX_WAITING) throw new InvariantError('too many requests wait for a first segment');
+    if (this.waiting.length >= MAX_WAITING)
+      throw new InvariantError('too many requests wait for a first segment');
     const limitMs = Math.max(MIN_WAIT_MS, this.settings.durationMs * FIRST_SEGMENT_TARGETS);
     return new Promise((resolve) => {
       const timeout = this.context.tick.after(limitMs, resolve);

@@ -74,7 +74,9 @@ export class HlsViewers {
     if (this.viewers.size >= MAX_VIEWERS) return viewer;
     this.viewers.set(viewer.id, viewer);
     this.context.sessions.add(viewer);
-    this.context.log.child(viewer.id).info('hls.play-start', { stream: key.text, remote: viewer.remote, agent: viewer.userAgent });
+    this.context.log
+      .child(viewer.id)
+      .info('hls.play-start', { stream: key.text, remote: viewer.remote, agent: viewer.userAgent });
     return viewer;
   }
 
@@ -85,7 +87,9 @@ export class HlsViewers {
   private sweep(): void {
     const now = Date.now();
     for (const viewer of this.viewers.values()) {
-      const { hls } = this.context.configuration().resolver.resolve(viewer.key.vhost, viewer.key.app, viewer.key.name);
+      const { hls } = this.context
+        .configuration()
+        .resolver.resolve(viewer.key.vhost, viewer.key.app, viewer.key.name);
       const silenceMs = Math.max(MIN_SILENCE_MS, hls.durationMs * hls.count * 2);
       if (now - viewer.lastRequestMs > silenceMs) this.drop(viewer, 'no request any more');
     }
@@ -95,7 +99,9 @@ export class HlsViewers {
     if (!this.viewers.delete(viewer.id)) return;
     this.context.sessions.remove(viewer);
     const seconds = Math.round((viewer.lastRequestMs - viewer.sinceMs) / 1000);
-    this.context.log.child(viewer.id).info('hls.play-stop', { stream: viewer.key.text, reason, seconds, bytes: viewer.bytesOut() });
+    this.context.log
+      .child(viewer.id)
+      .info('hls.play-stop', { stream: viewer.key.text, reason, seconds, bytes: viewer.bytesOut() });
   }
 
   close(): void {

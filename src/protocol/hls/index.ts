@@ -15,10 +15,24 @@ async function start(context: ModuleContext): Promise<RunningModule> {
   const { port, tlsPort } = context.http;
   const common = { direction: 'play', suffix: '.m3u8' } as const;
   if (port >= 0) {
-    context.endpoints.add({ ...common, type: 'http-hls', scheme: 'http', port, defaultPort: 80, publicAddress: nat.http });
+    context.endpoints.add({
+      ...common,
+      type: 'http-hls',
+      scheme: 'http',
+      port,
+      defaultPort: 80,
+      publicAddress: nat.http,
+    });
   }
   if (tlsPort >= 0) {
-    context.endpoints.add({ ...common, type: 'https-hls', scheme: 'https', port: tlsPort, defaultPort: 443, publicAddress: nat.https });
+    context.endpoints.add({
+      ...common,
+      type: 'https-hls',
+      scheme: 'https',
+      port: tlsPort,
+      defaultPort: 443,
+      publicAddress: nat.https,
+    });
   }
   return { reload: () => [], stop: async () => server.close() };
 }

@@ -2,9 +2,10 @@
  * One GET, answered by a body without end. The headers are written straight to the socket and so is the body:
  * Node's response object would frame every write as an HTTP chunk of its own, which cannot be shared.
  */
+
+import { flvFormat } from '../../packaging/flv-feed.ts';
 import type { HttpRequest } from '../../runtime/http-listener.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
-import { flvFormat } from '../../packaging/flv-feed.ts';
 import { PlayerSession } from '../../runtime/player-session.ts';
 import { SocketSink } from '../../runtime/socket-sink.ts';
 import { splitStreamPath } from '../../runtime/stream-path.ts';
@@ -34,12 +35,6 @@ export class HttpFlvPlay {
       session.finish(reason);
       socket.end();
     });
-    socket.once('close', () => {
-      this.playing.delete(session);
-      session.finish('the player left');
-    });
-    socket.on('error', () => socket.destroy());
-    socket.setTimeout(0);
     // The headers go out with the first bytes of the stream: one packet less to wait for.
     let headSent = false;
     const write = sink.write.bind(sink);
@@ -56,7 +51,14 @@ export class HttpFlvPlay {
       write(bytes);
     };
     session.start(key, flvFormat, sink);
+    // Not before: a connection that is refused is kept alive and may ask again and again.
     this.playing.add(session);
+    socket.once('close', () => {
+      this.playing.delete(session);
+      session.finish('the player left');
+    });
+    socket.on('error', () => socket.destroy());
+    socket.setTimeout(0);
   }
 
   private headers(request: HttpRequest): Record<string, string> {

@@ -15,7 +15,8 @@ async function start(context: ModuleContext): Promise<RunningModule> {
   const ws = new WsFlvPlay(context);
   context.http.route({
     name: 'http-flv',
-    accepts: (method, path) => (method === 'GET' || method === 'HEAD') && path.endsWith(SUFFIX) && !path.startsWith('/vod/'),
+    accepts: (method, path) =>
+      (method === 'GET' || method === 'HEAD') && path.endsWith(SUFFIX) && !path.startsWith('/vod/'),
     handle: (request) => http.handle(request),
   });
   context.http.upgrade({
@@ -38,11 +39,39 @@ function addEndpoints(context: ModuleContext): void {
   const { port, tlsPort } = context.http;
   const common = { direction: 'play', suffix: SUFFIX } as const;
   if (port >= 0) {
-    context.endpoints.add({ ...common, type: 'http-flv', scheme: 'http', port, defaultPort: 80, publicAddress: nat.http });
-    context.endpoints.add({ ...common, type: 'ws-flv', scheme: 'ws', port, defaultPort: 80, publicAddress: nat.http });
+    context.endpoints.add({
+      ...common,
+      type: 'http-flv',
+      scheme: 'http',
+      port,
+      defaultPort: 80,
+      publicAddress: nat.http,
+    });
+    context.endpoints.add({
+      ...common,
+      type: 'ws-flv',
+      scheme: 'ws',
+      port,
+      defaultPort: 80,
+      publicAddress: nat.http,
+    });
   }
   if (tlsPort >= 0) {
-    context.endpoints.add({ ...common, type: 'https-flv', scheme: 'https', port: tlsPort, defaultPort: 443, publicAddress: nat.https });
-    context.endpoints.add({ ...common, type: 'wss-flv', scheme: 'wss', port: tlsPort, defaultPort: 443, publicAddress: nat.https });
+    context.endpoints.add({
+      ...common,
+      type: 'https-flv',
+      scheme: 'https',
+      port: tlsPort,
+      defaultPort: 443,
+      publicAddress: nat.https,
+    });
+    context.endpoints.add({
+      ...common,
+      type: 'wss-flv',
+      scheme: 'wss',
+      port: tlsPort,
+      defaultPort: 443,
+      publicAddress: nat.https,
+    });
   }
 }

@@ -2,6 +2,8 @@
  * FLV over WebSocket. The ws library does the handshake, pings and closing; media goes to the socket as frames that
  * were made once for all players, between its own messages.
  */
+
+import type { Socket } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { wsFlvFormat } from '../../packaging/flv-feed.ts';
 import type { HttpUpgrade } from '../../runtime/http-listener.ts';
@@ -9,7 +11,6 @@ import type { ModuleContext } from '../../runtime/module.ts';
 import { PlayerSession } from '../../runtime/player-session.ts';
 import { SocketSink } from '../../runtime/socket-sink.ts';
 import { splitStreamPath } from '../../runtime/stream-path.ts';
-import type { Socket } from 'node:net';
 
 /** A player sends nothing but control frames. */
 const MAX_INCOMING_BYTES = 4096;
@@ -35,15 +36,21 @@ export class WsFlvPlay {
     const session = new PlayerSession(this.context, request.secure ? 'wss-flv' : 'ws-flv', request);
     const { app, stream } = splitStreamPath(request.path, '.flv');
     const key = await session.admit(request, app, stream);
-    const known = this.context.hub.find(key.text) !== undefined || this.context.hub.onDemandStreams().has(key.text);
+    const known =
+      this.context.hub.find(key.text) !== undefined || this.context.hub.onDemandStreams().has(key.text);
     const socket = request.socket as Socket;
     this.server.handleUpgrade(request.message, socket, request.head, (webSocket) => {
       if (!known) {
         // Browsers hide the status of a refused upgrade from the page, so the reason goes into the close frame.
-        webSocket.close(CLOSE_NOT_FOUND, `Nobody publishes ${key.text} now.`.slice(0, MAX_CLOSE_REASON_BYTES));
+        webSocket.close(
+          CLOSE_NOT_FOUND,
+          `Nobody publishes ${key.text} now.`.slice(0, MAX_CLOSE_REASON_BYTES),
+        );
         return;
       }
-      this.play(session, webSocket, socket, () => session.start(key, wsFlvFormat, this.sinkFor(session, webSocket, socket)));
+      this.play(session, webSocket, socket, () =>
+        session.start(key, wsFlvFormat, this.sinkFor(session, webSocket, socket)),
+      );
     });
   }
 
@@ -60,7 +67,10 @@ export class WsFlvPlay {
       start();
       this.playing.add(session);
     } catch (error) {
-      webSocket.close(CLOSE_GOING_AWAY, error instanceof Error ? error.message.slice(0, MAX_CLOSE_REASON_BYTES) : '');
+      webSocket.close(
+        CLOSE_GOING_AWAY,
+        error instanceof Error ? error.message.slice(0, MAX_CLOSE_REASON_BYTES) : '',
+      );
     }
   }
 

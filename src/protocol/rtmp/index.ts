@@ -14,11 +14,25 @@ async function start(context: ModuleContext): Promise<RunningModule> {
     const ports = rtmpPorts(rtmp);
     if (rtmp.enable && ports.port >= 0) {
       const port = await server.listen('rtmp', rtmp.ip, ports.port, false);
-      context.endpoints.add({ ...common, type: 'rtmp', scheme: 'rtmp', port, defaultPort: 1935, publicAddress: nat.rtmp });
+      context.endpoints.add({
+        ...common,
+        type: 'rtmp',
+        scheme: 'rtmp',
+        port,
+        defaultPort: 1935,
+        publicAddress: nat.rtmp,
+      });
     }
     if (rtmp.enable && ports.sport >= 0) {
       const port = await server.listen('rtmps', rtmp.ip, ports.sport, true);
-      context.endpoints.add({ ...common, type: 'rtmps', scheme: 'rtmps', port, defaultPort: 443, publicAddress: nat.rtmps });
+      context.endpoints.add({
+        ...common,
+        type: 'rtmps',
+        scheme: 'rtmps',
+        port,
+        defaultPort: 443,
+        publicAddress: nat.rtmps,
+      });
     }
   } catch (error) {
     await server.close();

@@ -1,6 +1,13 @@
 /** The connect command: what the peer tells, and the answer (RTMP 1.0 section 7.2.1.1, enhanced RTMP v2). */
 import type { AmfObject } from '../../wire/amf/amf-value.ts';
-import { type Command, amfObject, connectResult, errorResult, parseConnect, STATUS } from '../../wire/rtmp/command.ts';
+import {
+  amfObject,
+  type Command,
+  connectResult,
+  errorResult,
+  parseConnect,
+  STATUS,
+} from '../../wire/rtmp/command.ts';
 import { acceptedFourCcs, CAPS_MOD_EX, CAPS_MULTITRACK, enhancedAnswer } from '../../wire/rtmp/enhanced.ts';
 import { parseStreamAddress } from '../../wire/rtmp/rtmp-url.ts';
 import type { RtmpConnection } from './rtmp-connection.ts';
@@ -41,7 +48,13 @@ export function readConnect(command: Command): ConnectRequest {
     flashVersion: info.flashVer,
     fourCcs: acceptedFourCcs(info),
     multitrack: (info.capsEx & CAPS_MULTITRACK) !== 0,
-    via: typeof via === 'string' ? via.slice(0, MAX_VIA_LENGTH).split(',').filter((id) => id !== '') : [],
+    via:
+      typeof via === 'string'
+        ? via
+            .slice(0, MAX_VIA_LENGTH)
+            .split(',')
+            .filter((id) => id !== '')
+        : [],
     answer: enhancedAnswer(info, OWN_CAPS),
     objectEncoding: info.objectEncoding,
   };

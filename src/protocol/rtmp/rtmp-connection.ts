@@ -76,7 +76,8 @@ export class RtmpConnection {
         return;
       case MESSAGE_SET_PEER_BANDWIDTH:
         // The peer limits us; we answer with a window of our own, as Flash did.
-        if (message.payload.length >= 4) this.sendU32(MESSAGE_WINDOW_ACK_SIZE, Math.max(1024, readU32(message.payload, 0)));
+        if (message.payload.length >= 4)
+          this.sendU32(MESSAGE_WINDOW_ACK_SIZE, Math.max(1024, readU32(message.payload, 0)));
         return;
       case MESSAGE_ACKNOWLEDGEMENT:
         return;

@@ -11,10 +11,10 @@ import { rtmpFormat } from '../../packaging/rtmp-feed.ts';
 import type { ForwardRequest, ModuleContext, OutgoingForward } from '../../runtime/module.ts';
 import { SocketSink } from '../../runtime/socket-sink.ts';
 import { InvariantError, ProtocolError } from '../../util/errors.ts';
+import { isAmfObject } from '../../wire/amf/amf-value.ts';
 import type { RtmpMessage } from '../../wire/rtmp/chunk-reader.ts';
 import { type Command, parseCommand, STATUS, serializeCommand } from '../../wire/rtmp/command.ts';
 import { acceptedFourCcs, readEnhancedCapabilities } from '../../wire/rtmp/enhanced.ts';
-import { isAmfObject } from '../../wire/amf/amf-value.ts';
 import { ClientHandshake } from '../../wire/rtmp/handshake.ts';
 import { MESSAGE_COMMAND_AMF0, MESSAGE_COMMAND_AMF3 } from '../../wire/rtmp/message.ts';
 import { formatStreamName, formatTcUrl, parseRtmpUrl, type RtmpUrl } from '../../wire/rtmp/rtmp-url.ts';
@@ -54,7 +54,12 @@ export class RtmpForward implements OutgoingForward, Sink {
     // Certificates of forwards between one's own servers are self-signed as a rule; encryption is what is wanted.
     this.socket =
       this.url.scheme === 'rtmps'
-        ? connectTls({ host, port, servername: isIp(this.url.host) ? '' : this.url.host, rejectUnauthorized: false })
+        ? connectTls({
+            host,
+            port,
+            servername: isIp(this.url.host) ? '' : this.url.host,
+            rejectUnauthorized: false,
+          })
         : connect({ host, port });
     this.socket.setNoDelay(true);
     this.sink = new SocketSink(this.socket, () => undefined);
@@ -70,7 +75,9 @@ export class RtmpForward implements OutgoingForward, Sink {
       { maxMessageBytes: limits.message, maxChunkStreams: limits.chunkStreams },
       (message) => this.onMessage(message),
     );
-    this.timeout = context.tick.after(SETUP_TIMEOUT_MS, () => this.finish('the target did not answer in time'));
+    this.timeout = context.tick.after(SETUP_TIMEOUT_MS, () =>
+      this.finish('the target did not answer in time'),
+    );
     this.listen();
   }
 
@@ -127,7 +134,8 @@ export class RtmpForward implements OutgoingForward, Sink {
         return;
       case '_error':
         // releaseStream and FCPublish are courtesies that many servers do not know.
-        if (command.transactionId === RELEASE_TRANSACTION || command.transactionId === FCPUBLISH_TRANSACTION) return;
+        if (command.transactionId === RELEASE_TRANSACTION || command.transactionId === FCPUBLISH_TRANSACTION)
+          return;
         this.finish(`the target refused: ${describe(command)}`);
         return;
       case 'onStatus':
@@ -157,7 +165,8 @@ export class RtmpForward implements OutgoingForward, Sink {
   private onStatus(command: Command): void {
     const code = statusField(command, 'code');
     if (code === STATUS.publishStart) this.start();
-    else if (statusField(command, 'level') === 'error') this.finish(`the target refused: ${describe(command)}`);
+    else if (statusField(command, 'level') === 'error')
+      this.finish(`the target refused: ${describe(command)}`);
   }
 
   private start(): void {
@@ -169,7 +178,13 @@ export class RtmpForward implements OutgoingForward, Sink {
       fourCcs: this.fourCcs,
       multitrack: false,
     });
-    this.subscription = this.context.hub.subscribe(this.request.source, format, this, 'gop', WAIT_FOR_SOURCE_MS);
+    this.subscription = this.context.hub.subscribe(
+      this.request.source,
+      format,
+      this,
+      'gop',
+      WAIT_FOR_SOURCE_MS,
+    );
     this.request.onLive();
   }
 
@@ -223,7 +238,8 @@ function isIp(host: string): boolean {
 
 function statusField(command: Command, field: string): string {
   const info = command.args[0];
-  const value = typeof info === 'object' && info !== null ? (info as Record<string, unknown>)[field] : undefined;
+  const value =
+    typeof info === 'object' && info !== null ? (info as Record<string, unknown>)[field] : undefined;
   return typeof value === 'string' ? value : '';
 }
 

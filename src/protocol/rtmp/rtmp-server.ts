@@ -1,12 +1,12 @@
 /** Sockets of RTMP and RTMPS: accepts, feeds sessions, calls their tick, reports start and end. */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { makeStreamKey } from '../../media/stream-key.ts';
 import { plainAddress } from '../../runtime/http-listener.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
 import { PacedReader, ReadPacer } from '../../runtime/paced-reader.ts';
 import { SocketSink } from '../../runtime/socket-sink.ts';
 import { TcpListener } from '../../runtime/tcp-listener.ts';
-import { makeStreamKey } from '../../media/stream-key.ts';
 import { RejectedError } from '../../util/errors.ts';
 import type { Output } from './rtmp-connection.ts';
 import type { RtmpServices } from './rtmp-services.ts';
@@ -94,7 +94,10 @@ export class RtmpServer {
 
   private checkLoop(via: readonly string[]): void {
     if (via.includes(this.context.serverId)) {
-      throw new RejectedError('loop', 'This stream came through this server already: a forward leads back here.');
+      throw new RejectedError(
+        'loop',
+        'This stream came through this server already: a forward leads back here.',
+      );
     }
   }
 
@@ -102,7 +105,9 @@ export class RtmpServer {
     const address = accepted.remoteAddress ?? '';
     const remote = `${plainAddress(address)}:${accepted.remotePort ?? 0}`;
     let session: RtmpSession | null = null;
-    const reader = new PacedReader(accepted, this.pacer, (bytes) => session?.receive(bytes, this.context.clock.nowUs()));
+    const reader = new PacedReader(accepted, this.pacer, (bytes) =>
+      session?.receive(bytes, this.context.clock.nowUs()),
+    );
     const { socket } = reader;
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
@@ -116,7 +121,9 @@ export class RtmpServer {
     session = created;
     this.peers.set(created, { session: created, reader });
     this.context.sessions.add(created);
-    socket.on('error', (error: NodeJS.ErrnoException) => created.finish(`the connection broke (${error.code ?? error.message})`));
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      created.finish(`the connection broke (${error.code ?? error.message})`),
+    );
     socket.on('end', () => created.finish('the peer ended the connection'));
     socket.once('close', () => {
       this.context.limits.leave(address);

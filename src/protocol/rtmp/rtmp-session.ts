@@ -19,7 +19,11 @@ import {
   serializeCommand,
 } from '../../wire/rtmp/command.ts';
 import { ServerHandshake } from '../../wire/rtmp/handshake.ts';
-import { MESSAGE_COMMAND_AMF0, MESSAGE_COMMAND_AMF3, USER_CONTROL_PING_REQUEST } from '../../wire/rtmp/message.ts';
+import {
+  MESSAGE_COMMAND_AMF0,
+  MESSAGE_COMMAND_AMF3,
+  USER_CONTROL_PING_REQUEST,
+} from '../../wire/rtmp/message.ts';
 import type { ConnectRequest } from './rtmp-connect.ts';
 import { answerConnect, readConnect, refuseConnect } from './rtmp-connect.ts';
 import { type Output, RtmpConnection } from './rtmp-connection.ts';
@@ -130,14 +134,24 @@ export class RtmpSession implements LiveSession {
 
   private hold(message: RtmpMessage): void {
     this.backlogBytes += message.payload.length + 64;
-    if (this.backlogBytes > MAX_BACKLOG_BYTES) throw new ProtocolError('rtmp.impatient', 'too much data before the answer');
+    if (this.backlogBytes > MAX_BACKLOG_BYTES)
+      throw new ProtocolError('rtmp.impatient', 'too much data before the answer');
     const { typeId, streamId, timestamp, chunkStreamId } = message;
-    this.backlog.push({ typeId, streamId, timestamp, chunkStreamId, payload: Uint8Array.from(message.payload) });
+    this.backlog.push({
+      typeId,
+      streamId,
+      timestamp,
+      chunkStreamId,
+      payload: Uint8Array.from(message.payload),
+    });
   }
 
   private dispatch(message: RtmpMessage): void {
     if (message.typeId === MESSAGE_COMMAND_AMF0 || message.typeId === MESSAGE_COMMAND_AMF3) {
-      this.onCommand(message.streamId, parseCommand(message.typeId, message.payload, this.services.amfLimits()));
+      this.onCommand(
+        message.streamId,
+        parseCommand(message.typeId, message.payload, this.services.amfLimits()),
+      );
       return;
     }
     const stream = this.streams.get(message.streamId);
@@ -162,7 +176,8 @@ export class RtmpSession implements LiveSession {
       this.onConnect(command);
       return;
     }
-    if (this.connectRequest === null) throw new ProtocolError('rtmp.not-connected', command.name.slice(0, 32));
+    if (this.connectRequest === null)
+      throw new ProtocolError('rtmp.not-connected', command.name.slice(0, 32));
     switch (command.name) {
       case 'createStream':
         this.createStream(command);
@@ -226,7 +241,13 @@ export class RtmpSession implements LiveSession {
       return;
     }
     this.connectRequest = request;
-    answerConnect(this.connection, command, request, this.services.chunkSize(), this.services.windowAckBytes());
+    answerConnect(
+      this.connection,
+      command,
+      request,
+      this.services.chunkSize(),
+      this.services.windowAckBytes(),
+    );
     this.log.debug('rtmp.connect', { remote: this.remote, app: request.app, agent: request.flashVersion });
   }
 
@@ -252,7 +273,8 @@ export class RtmpSession implements LiveSession {
   private deleteStream(streamId: number, command: Command): void {
     const named = command.args[0];
     // GStreamer sends the stream's name here; its only stream is meant.
-    const id = typeof named === 'number' ? named : this.streams.has(streamId) ? streamId : [...this.streams.keys()][0];
+    const id =
+      typeof named === 'number' ? named : this.streams.has(streamId) ? streamId : [...this.streams.keys()][0];
     if (id === undefined) return;
     this.streams.get(id)?.close('the peer deleted the stream');
     this.streams.delete(id);
@@ -307,7 +329,11 @@ export class RtmpSession implements LiveSession {
     for (const stream of this.streams.values()) {
       const overdue = stream.overdue(nowUs);
       if (overdue !== '') {
-        this.log.counted('rtmp.publisher-silent', { stream: this.streamText, remote: this.remote, cause: overdue });
+        this.log.counted('rtmp.publisher-silent', {
+          stream: this.streamText,
+          remote: this.remote,
+          cause: overdue,
+        });
         this.close(overdue);
         return;
       }
@@ -321,7 +347,11 @@ export class RtmpSession implements LiveSession {
   private fail(error: unknown): void {
     if (this.closed) return;
     if (error instanceof ProtocolError) {
-      this.log.counted(error.code, { remote: this.remote, stream: this.streamText || undefined, cause: error.message });
+      this.log.counted(error.code, {
+        remote: this.remote,
+        stream: this.streamText || undefined,
+        cause: error.message,
+      });
       this.close(error.message);
     } else if (error instanceof RejectedError) {
       this.log.counted(`rtmp.${error.reason}`, { remote: this.remote, cause: error.message });

@@ -3,8 +3,12 @@ import type { Sink } from '../../media/sink.ts';
 import type { StreamKey } from '../../media/stream-key.ts';
 import { RejectedError } from '../../util/errors.ts';
 import type { RtmpMessage } from '../../wire/rtmp/chunk-reader.ts';
-import { type Command, onStatus, STATUS, serializeData, type StatusLevel } from '../../wire/rtmp/command.ts';
-import { MESSAGE_DATA_AMF0, USER_CONTROL_STREAM_BEGIN, USER_CONTROL_STREAM_EOF } from '../../wire/rtmp/message.ts';
+import { type Command, onStatus, STATUS, type StatusLevel, serializeData } from '../../wire/rtmp/command.ts';
+import {
+  MESSAGE_DATA_AMF0,
+  USER_CONTROL_STREAM_BEGIN,
+  USER_CONTROL_STREAM_EOF,
+} from '../../wire/rtmp/message.ts';
 import { parseStreamAddress, type StreamAddress } from '../../wire/rtmp/rtmp-url.ts';
 import { RtmpPlay } from './rtmp-play.ts';
 import { RtmpPublish } from './rtmp-publish.ts';
@@ -84,7 +88,11 @@ export class RtmpStream implements Sink {
       this.publishing = new RtmpPublish(publication, services.nowUs(), firstPacketMs, idleMs);
       this.setRole('publisher', key);
       this.status('status', STATUS.publishStart, `${key.text} is now published.`);
-      session.log.info('rtmp.publish-start', { stream: key.text, remote: session.remote, agent: session.userAgent });
+      session.log.info('rtmp.publish-start', {
+        stream: key.text,
+        remote: session.remote,
+        agent: session.userAgent,
+      });
     } catch (error) {
       if (error instanceof RejectedError) {
         const code = error.reason === 'busy' ? STATUS.publishBadName : STATUS.publishDenied;
@@ -103,13 +111,30 @@ export class RtmpStream implements Sink {
       session.connection.sendUserControl(USER_CONTROL_STREAM_BEGIN, this.id);
       this.status('status', STATUS.playReset, `Playing and resetting ${key.text}.`);
       this.status('status', STATUS.playStart, `Started playing ${key.text}.`);
-      session.connection.send(DATA_CHUNK_STREAM, MESSAGE_DATA_AMF0, this.id, serializeData('|RtmpSampleAccess', true, true));
+      session.connection.send(
+        DATA_CHUNK_STREAM,
+        MESSAGE_DATA_AMF0,
+        this.id,
+        serializeData('|RtmpSampleAccess', true, true),
+      );
       this.setRole('player', key);
-      session.log.info('rtmp.play-start', { stream: key.text, remote: session.remote, agent: session.userAgent });
+      session.log.info('rtmp.play-start', {
+        stream: key.text,
+        remote: session.remote,
+        agent: session.userAgent,
+      });
       const { fourCcs, multitrack } = session.connectRequest!;
       const chunkSize = services.chunkSize();
       const { hub } = services;
-      this.playing = new RtmpPlay({ hub, key, sink: this, chunkSize, messageStreamId: this.id, fourCcs, multitrack });
+      this.playing = new RtmpPlay({
+        hub,
+        key,
+        sink: this,
+        chunkSize,
+        messageStreamId: this.id,
+        fourCcs,
+        multitrack,
+      });
       for (const reason of this.playing.leftOut()) {
         session.log.info('rtmp.track-left-out', { stream: key.text, reason });
       }
@@ -171,7 +196,8 @@ export class RtmpStream implements Sink {
   }
 
   private status(level: StatusLevel, code: string, description: string): void {
-    if (!this.session.closed) this.session.connection.sendCommand(this.id, onStatus(level, code, description));
+    if (!this.session.closed)
+      this.session.connection.sendCommand(this.id, onStatus(level, code, description));
   }
 
   // Sink: what the pump calls.

@@ -2,7 +2,7 @@
  * The HTTP API that scripts and the built-in pages read: SRS's /api/v1 shapes with our own fields added, and
  * smart_rtmpd's /api/live and /api/status. Reading only; the control plane is a later addition.
  */
-import { sendJson, type HttpRequest } from '../../runtime/http-listener.ts';
+import { type HttpRequest, sendJson } from '../../runtime/http-listener.ts';
 import type { ModuleContext, RunningModule, ServerModule } from '../../runtime/module.ts';
 import { RejectedError } from '../../util/errors.ts';
 import { SmartRtmpdApi } from './smart-rtmpd-api.ts';
@@ -30,14 +30,22 @@ async function start(context: ModuleContext): Promise<RunningModule> {
     server: (request) => ({ data: summaries.server(request) }),
     versions: () => ({ data: summaries.versions() }),
     summaries: () => ({ data: summaries.summaries() }),
-    streams: (request, id) => (id === '' ? page(request, 'streams', streams.list(request)) : { stream: streams.one(request, id) }),
-    clients: (request, id) => (id === '' ? page(request, 'clients', streams.clients()) : { client: streams.client(id) }),
+    streams: (request, id) =>
+      id === '' ? page(request, 'streams', streams.list(request)) : { stream: streams.one(request, id) },
+    clients: (request, id) =>
+      id === '' ? page(request, 'clients', streams.clients()) : { client: streams.client(id) },
     vhosts: (request) => page(request, 'vhosts', streams.vhosts()),
   };
-  const envelope = { code: 0, server: `vid-${context.serverId}`, service: context.serverId, pid: String(process.pid) };
+  const envelope = {
+    code: 0,
+    server: `vid-${context.serverId}`,
+    service: context.serverId,
+    pid: String(process.pid),
+  };
   context.http.route({
     name: 'api',
-    accepts: (method, path) => (method === 'GET' || method === 'HEAD') && (path === '/api' || path.startsWith('/api/')),
+    accepts: (method, path) =>
+      (method === 'GET' || method === 'HEAD') && (path === '/api' || path.startsWith('/api/')),
     handle: (request) => {
       const parts = request.path.split('/').filter((part) => part !== '');
       const answer = parts[1] === 'v1' ? v1(handlers, request, parts) : smart.answer(request, parts);
@@ -52,11 +60,17 @@ async function start(context: ModuleContext): Promise<RunningModule> {
   };
 }
 
-function v1(handlers: Readonly<Record<string, Handler>>, request: HttpRequest, parts: readonly string[]): unknown {
+function v1(
+  handlers: Readonly<Record<string, Handler>>,
+  request: HttpRequest,
+  parts: readonly string[],
+): unknown {
   const name = parts[2] ?? '';
-  if (name === '') return { urls: Object.fromEntries(Object.keys(handlers).map((key) => [key, `/api/v1/${key}`])) };
+  if (name === '')
+    return { urls: Object.fromEntries(Object.keys(handlers).map((key) => [key, `/api/v1/${key}`])) };
   const handler = Object.hasOwn(handlers, name) ? handlers[name] : undefined;
-  if (handler === undefined) throw new RejectedError('not-found', `The API has no ${request.path}; GET /api/v1 lists what it has.`);
+  if (handler === undefined)
+    throw new RejectedError('not-found', `The API has no ${request.path}; GET /api/v1 lists what it has.`);
   return handler(request, parts[3] ?? '');
 }
 
@@ -69,11 +83,15 @@ function page(request: HttpRequest, name: string, all: readonly unknown[]): Reco
 function readNumber(request: HttpRequest, name: string, fallback: number): number {
   const text = request.query.get(name);
   if (text === null) return fallback;
-  if (!/^\d{1,9}$/.test(text)) throw new RejectedError('bad-request', `${name}=${text} is not a whole number.`);
+  if (!/^\d{1,9}$/.test(text))
+    throw new RejectedError('bad-request', `${name}=${text} is not a whole number.`);
   return Number(text);
 }
 
 function sendPlain(request: HttpRequest, text: string): void {
-  request.response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' });
+  request.response.writeHead(200, {
+    'Content-Type': 'text/plain; charset=utf-8',
+    'Cache-Control': 'no-store',
+  });
   request.response.end(text);
 }

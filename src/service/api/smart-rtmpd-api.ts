@@ -41,7 +41,8 @@ export class SmartRtmpdApi {
 
   private liveUrls(request: HttpRequest): string[] {
     const endpoint = this.context.endpoints.all().find((candidate) => candidate.type === 'rtmp');
-    const base = endpoint === undefined ? `rtmp://${request.host}` : this.context.endpoints.base(endpoint, request.host);
+    const base =
+      endpoint === undefined ? `rtmp://${request.host}` : this.context.endpoints.base(endpoint, request.host);
     return this.context.hub
       .streams()
       .filter((stream) => stream.state === 'live')
@@ -49,8 +50,11 @@ export class SmartRtmpdApi {
   }
 
   private count(text: string): string {
-    const players = this.context.sessions.all().filter((session) => session.role === 'player' && session.streamText === text);
-    const counted = (test: (protocol: string) => boolean) => players.filter((session) => test(session.protocol)).length;
+    const players = this.context.sessions
+      .all()
+      .filter((session) => session.role === 'player' && session.streamText === text);
+    const counted = (test: (protocol: string) => boolean) =>
+      players.filter((session) => test(session.protocol)).length;
     const rtmp = counted((protocol) => protocol.startsWith('rtmp'));
     const flv = counted((protocol) => protocol.endsWith('flv'));
     const hls = counted((protocol) => protocol === 'hls');
@@ -96,7 +100,8 @@ export class SmartRtmpdApi {
   }
 
   private status(): unknown {
-    const port = (type: string) => this.context.endpoints.all().find((endpoint) => endpoint.type === type)?.port ?? 0;
+    const port = (type: string) =>
+      this.context.endpoints.all().find((endpoint) => endpoint.type === type)?.port ?? 0;
     const { http } = this.context;
     const pad = (value: number) => String(value).padStart(2, '0');
     const d = this.started;

@@ -48,7 +48,9 @@ export class StreamView {
   list(request: HttpRequest): unknown[] {
     const sessions = this.sessionsByStream();
     const live = this.context.hub.streams().filter((stream) => stream.state !== 'idle');
-    const shown: object[] = live.map((stream) => this.describe(stream, sessions.get(stream.key.text) ?? [], request.host));
+    const shown: object[] = live.map((stream) =>
+      this.describe(stream, sessions.get(stream.key.text) ?? [], request.host),
+    );
     for (const [text, source] of this.context.hub.onDemandStreams()) {
       if (live.some((stream) => stream.key.text === text)) continue;
       shown.push(this.describeIdle(text, source.description, request.host));
@@ -61,7 +63,8 @@ export class StreamView {
       const { id: entryId, url } = entry as { id: string; url: string };
       return entryId === id || url === `/${id}`;
     });
-    if (found === undefined) throw new RejectedError('not-found', `There is no stream with the id ${id} now.`);
+    if (found === undefined)
+      throw new RejectedError('not-found', `There is no stream with the id ${id} now.`);
     return found;
   }
 
@@ -210,7 +213,10 @@ export class StreamView {
       mime: config.mime,
       width: config.width,
       height: config.height,
-      fps: track.kind === 'video' ? Math.round((config.frameRate || stream.statistics.frameRate) * 100) / 100 : 0,
+      fps:
+        track.kind === 'video'
+          ? Math.round((config.frameRate || stream.statistics.frameRate) * 100) / 100
+          : 0,
       profile: config.profile,
       level: config.level,
       sample_rate: config.sampleRate,
@@ -247,7 +253,7 @@ export class StreamView {
   }
 }
 
-export function streamId(text: string): string {
+function streamId(text: string): string {
   return `vid-${createHash('sha1').update(text).digest('hex').slice(0, 8)}`;
 }
 

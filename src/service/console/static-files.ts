@@ -7,8 +7,8 @@ import { readFile, realpath } from 'node:fs/promises';
 import { extname, join, sep } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { RejectedError } from '../../util/errors.ts';
 import type { HttpRequest } from '../../runtime/http-listener.ts';
+import { RejectedError } from '../../util/errors.ts';
 
 const compress = promisify(gzip);
 const MAX_FILE_BYTES = 16 * 1024 * 1024;

@@ -2,8 +2,9 @@
  * The built-in test channel: an embedded FLV clip played in a loop, in real time, while somebody watches. It costs
  * nothing otherwise: neither the clip is unpacked nor a timer runs.
  */
-import type { OnDemandSource, StreamHub } from '../../media/stream-hub.ts';
+
 import type { Publication } from '../../media/publication.ts';
+import type { OnDemandSource, StreamHub } from '../../media/stream-hub.ts';
 import type { StreamKey } from '../../media/stream-key.ts';
 import { FlvIngest } from '../../packaging/flv-ingest.ts';
 import type { Clock } from '../../util/clock.ts';
@@ -37,7 +38,12 @@ export class DemoSource implements OnDemandSource {
   private startUs = 0;
 
   /** `schedule` calls back every few hundredths of a second until the function that it returned is called. */
-  constructor(hub: StreamHub, clock: Clock, loadClip: () => Uint8Array, schedule: (run: () => void) => () => void) {
+  constructor(
+    hub: StreamHub,
+    clock: Clock,
+    loadClip: () => Uint8Array,
+    schedule: (run: () => void) => () => void,
+  ) {
     this.hub = hub;
     this.clock = clock;
     this.loadClip = loadClip;
@@ -47,7 +53,14 @@ export class DemoSource implements OnDemandSource {
   start(key: StreamKey): void {
     if (this.publication !== null) return;
     this.readClip();
-    const owner = { id: 'demo', protocol: 'demo', remote: 'built in', host: '', via: [], revoke: () => this.halt() };
+    const owner = {
+      id: 'demo',
+      protocol: 'demo',
+      remote: 'built in',
+      host: '',
+      via: [],
+      revoke: () => this.halt(),
+    };
     const publication = this.hub.publish(key, owner);
     this.publication = publication;
     this.ingest = new FlvIngest(publication);
@@ -93,7 +106,8 @@ export class DemoSource implements OnDemandSource {
       const dueMs = this.loopMs + tag.timestampMs;
       if (dueMs > untilMs) return;
       // Headers and metadata are the same in every round.
-      if (this.loopMs === 0 || tag.timestampMs > 0 || !isHeader(tag)) ingest.tag(tag.type, dueMs >>> 0, tag.body);
+      if (this.loopMs === 0 || tag.timestampMs > 0 || !isHeader(tag))
+        ingest.tag(tag.type, dueMs >>> 0, tag.body);
       this.next++;
       if (this.next === this.tags.length) {
         this.next = 0;
@@ -109,7 +123,9 @@ function isHeader(tag: Tag): boolean {
 
 /** Length of a round: the last video frame and one frame more. */
 function loopLength(tags: readonly Tag[]): number {
-  const times = tags.filter((tag) => tag.type === TYPE_VIDEO && tag.body[1] === 1).map((tag) => tag.timestampMs);
+  const times = tags
+    .filter((tag) => tag.type === TYPE_VIDEO && tag.body[1] === 1)
+    .map((tag) => tag.timestampMs);
   const last = times.at(-1) ?? tags.at(-1)!.timestampMs;
   const frame = times.length > 1 ? (last - times[0]!) / (times.length - 1) : 0;
   return Math.round(last + frame);

@@ -91,7 +91,12 @@ export class Forwarder {
     // Some jitter, so that a hundred forwards do not knock at a target that came back at the same moment.
     const delayMs = Math.round(this.delayMs * (0.8 + Math.random() * 0.4));
     this.delayMs = Math.min(this.delayMs * 2, LONGEST_RETRY_MS);
-    this.log.warn('forward.retry', { cause: reason, 'in-ms': delayMs, attempt: this.attempts, where: this.target.where });
+    this.log.warn('forward.retry', {
+      cause: reason,
+      'in-ms': delayMs,
+      attempt: this.attempts,
+      where: this.target.where,
+    });
     this.retry = this.context.tick.after(delayMs, () => this.open());
   }
 

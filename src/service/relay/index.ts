@@ -4,8 +4,8 @@ import type { PublicationOwner } from '../../media/publication.ts';
 import type { Stream } from '../../media/stream.ts';
 import { lanAddresses } from '../../runtime/endpoints.ts';
 import type { ModuleContext, RunningModule, ServerModule } from '../../runtime/module.ts';
-import { Forwarder } from './forwarder.ts';
 import { type ForwardTarget, resolveTarget } from './forward-target.ts';
+import { Forwarder } from './forwarder.ts';
 
 export const relayModule: ServerModule = { name: 'relay', start };
 
@@ -61,7 +61,9 @@ class Relay {
     const { forwards } = this.context.configuration().resolver.resolve(host, key.app, key.name);
     const wanted = forwards.map((rule) => resolveTarget(rule, key, host));
     const present = this.forwarders.get(key.text) ?? [];
-    const kept = present.filter((forwarder) => wanted.some((target) => isSameTarget(target, forwarder.target)));
+    const kept = present.filter((forwarder) =>
+      wanted.some((target) => isSameTarget(target, forwarder.target)),
+    );
     for (const forwarder of present) if (!kept.includes(forwarder)) forwarder.close();
     for (const target of wanted) {
       if (kept.some((forwarder) => isSameTarget(target, forwarder.target))) continue;
@@ -76,13 +78,22 @@ class Relay {
   /** '' unless the target is this very stream on this very server. */
   private refusalOf(target: ForwardTarget, streamText: string): string {
     if (target.streamText !== streamText) return '';
-    const ownPorts = this.context.endpoints.all().filter((one) => one.direction !== 'play').map((one) => one.port);
+    const ownPorts = this.context.endpoints
+      .all()
+      .filter((one) => one.direction !== 'play')
+      .map((one) => one.port);
     if (!ownPorts.includes(target.port) || !this.isOwnAddress(target.host)) return '';
     return `the forward leads back to ${streamText} on this server; it would publish to itself`;
   }
 
   private isOwnAddress(host: string): boolean {
-    return host === 'localhost' || host === '::1' || host.startsWith('127.') || host === hostname() || lanAddresses().includes(host);
+    return (
+      host === 'localhost' ||
+      host === '::1' ||
+      host.startsWith('127.') ||
+      host === hostname() ||
+      lanAddresses().includes(host)
+    );
   }
 }
 

@@ -7,7 +7,7 @@ import type { CodecConfig } from '../../codec/codec-config.ts';
 import type { BoxWriter } from './box-writer.ts';
 
 /** Sample times are microseconds, as everywhere in the server. */
-export const MP4_TIMESCALE = 1_000_000;
+const MP4_TIMESCALE = 1_000_000;
 export const VIDEO_TRACK_ID = 1;
 
 /** Sample entry and configuration box by codec. */

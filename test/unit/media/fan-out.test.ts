@@ -225,7 +225,8 @@ test('pump: under load bytes wait for company, but never longer than the bound',
   await t.settle();
   assert.equal(writes, 0, 'still waiting');
   t.clock.advanceMs(40);
-  while (writes === 0 && performance.now() - started < 2000) await new Promise((resolve) => setTimeout(resolve, 5));
+  while (writes === 0 && performance.now() - started < 2000)
+    await new Promise((resolve) => setTimeout(resolve, 5));
   assert.equal(writes, 1, 'one write for twenty frames');
   t.pump.stop();
 });

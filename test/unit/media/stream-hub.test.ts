@@ -10,7 +10,10 @@ const KEY = makeStreamKey('live', 'cam');
 test('hub: a busy name is refused and says who holds it', () => {
   const t = new TestHub();
   t.hub.publish(KEY, t.owner('first'));
-  assert.throws(() => t.hub.publish(KEY, t.owner('second')), /already being published by 127\.0\.0\.1:1 \(test, session first\)/);
+  assert.throws(
+    () => t.hub.publish(KEY, t.owner('second')),
+    /already being published by 127\.0\.0\.1:1 \(test, session first\)/,
+  );
 });
 
 test('hub: with take-over the first publisher is told and the second holds the name', () => {
@@ -90,7 +93,10 @@ test('hub: a player that waited in vain is told', () => {
 
 test('hub: without waiting an absent stream is refused', () => {
   const t = new TestHub();
-  assert.throws(() => t.hub.subscribe(KEY, toyFormat, new MemorySink(), 'gop', 0), /Nobody publishes live\/cam now/);
+  assert.throws(
+    () => t.hub.subscribe(KEY, toyFormat, new MemorySink(), 'gop', 0),
+    /Nobody publishes live\/cam now/,
+  );
   assert.deepEqual(t.hub.streams(), []);
 });
 
@@ -158,5 +164,6 @@ test('stream key: names that could be a path, markup or control characters are r
   for (const name of ['', '..', 'a/../b', 'a//b', 'a\\b', 'a\nb', '<b>', 'a"b', './a', 'x'.repeat(257)]) {
     assert.throws(() => makeStreamKey('live', name), /name/, JSON.stringify(name));
   }
-  for (const name of ['cam 1', '摄像头', 'a.b-c_d', "it's"]) assert.doesNotThrow(() => makeStreamKey('live', name));
+  for (const name of ['cam 1', '摄像头', 'a.b-c_d', "it's"])
+    assert.doesNotThrow(() => makeStreamKey('live', name));
 });

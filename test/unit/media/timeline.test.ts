@@ -9,7 +9,11 @@ function run(mode: JitterMode, absolute: boolean, steps: readonly Step[]): void 
   const timeline = new Timeline(mode, absolute);
   timeline.begin();
   for (const [track, rawMs, arrivalMs, expectedMs, jumped = false] of steps) {
-    assert.equal(timeline.map(track, rawMs, arrivalMs * 1000, 0), Math.round(expectedMs * 1000), `at ${rawMs}`);
+    assert.equal(
+      timeline.map(track, rawMs, arrivalMs * 1000, 0),
+      Math.round(expectedMs * 1000),
+      `at ${rawMs}`,
+    );
     assert.equal(timeline.jumped, jumped, `jump at ${rawMs}`);
   }
 }

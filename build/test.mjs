@@ -1,0 +1,159 @@
+/**
+ * `npm test [-- filter]` and `npm run test:all`: every stage of the checks, each with its time and count. What a
+ * machine lacks is named and counted as skipped; a failure of any stage fails the whole.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { readdirSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { ensureInstalled, root, runtime } from './install.mjs';
+
+ensureInstalled();
+const args = process.argv.slice(2);
+const all = args.includes('--all');
+const checkOnly = args.includes('--check');
+const filter = args.find((arg) => !arg.startsWith('--')) ?? '';
+const node = runtime();
+const totals = { passed: 0, failed: 0, skipped: 0 };
+const skippedTests = [];
+const failedTests = [];
+const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'win32' ? `${name}.cmd` : name);
+
+const STATIC = [
+  ['types', bin('tsc'), ['-p', 'tsconfig.json']],
+  ['lint', bin('biome'), ['ci', '--diagnostic-level=warn', '--error-on-warnings', '.']],
+  ['layers', node, ['build/check-layers.mjs']],
+  ['dead code', bin('knip'), []],
+];
+const TESTS = [
+  ['unit', 'test/unit'],
+  ['conformance', 'test/conformance'],
+  ['session', 'test/session'],
+  ['fuzz', 'test/fuzz'],
+  ...(checkOnly
+    ? []
+    : [
+        ['integration', 'test/integration'],
+        ['interop', 'test/interop'],
+      ]),
+  ...(all ? [['soak', 'test/soak']] : []),
+];
+
+const started = Date.now();
+if (filter === '') {
+  const { bundle } = await import('./bundle.mjs');
+  await stage('bundle', async () => {
+    const { codeBytes } = await bundle();
+    return { ok: true, note: `${Math.round(codeBytes / 1024)} KiB of code` };
+  });
+  for (const [name, command, commandArgs] of STATIC) {
+    await stage(name, async () => runStatic(command, commandArgs));
+  }
+}
+for (const [name, folder] of TESTS) {
+  const files = testFiles(join(root, folder)).filter((file) => file.includes(filter));
+  if (files.length > 0) await stage(name, () => runTests(files, name));
+}
+summary();
+
+async function stage(name, action) {
+  const begin = Date.now();
+  const { ok, note = '', output = '' } = await action();
+  const seconds = ((Date.now() - begin) / 1000).toFixed(1);
+  console.log(`${ok ? 'ok  ' : 'FAIL'} ${name.padEnd(12)} ${seconds.padStart(6)} s  ${note}`);
+  if (!ok && output !== '') console.log(output);
+}
+
+function runStatic(command, commandArgs) {
+  const run = spawnSync(command, commandArgs, {
+    cwd: root,
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+  });
+  const ok = run.status === 0;
+  totals[ok ? 'passed' : 'failed']++;
+  return { ok, output: `${run.stdout ?? ''}${run.stderr ?? ''}`.slice(-20_000) };
+}
+
+/** Runs files by node:test, two at a time, and counts what its TAP says. */
+function runTests(files, name) {
+  const serial = name === 'integration' || name === 'interop' || name === 'soak';
+  const flags = [
+    '--test',
+    '--test-reporter=tap',
+    `--test-concurrency=${serial ? 1 : 2}`,
+    '--test-timeout=240000',
+    '--expose-gc',
+  ];
+  return new Promise((resolve) => {
+    const child = spawn(node, [...flags, ...files], {
+      cwd: root,
+      env: {
+        ...process.env,
+        ...(all ? { SLUICE_TEST_ALL: '1', FUZZ_SECONDS: process.env.FUZZ_SECONDS ?? '20' } : {}),
+      },
+    });
+    let output = '';
+    child.stdout.on('data', (bytes) => {
+      output += bytes;
+    });
+    child.stderr.on('data', (bytes) => {
+      output += bytes;
+    });
+    child.on('close', (code) => {
+      const count = (word) => Number(new RegExp(`^# ${word} (\\d+)`, 'm').exec(output)?.[1] ?? 0);
+      const passed = count('pass');
+      const failed = count('fail') + count('cancelled');
+      const skipped = count('skipped') + count('todo');
+      totals.passed += passed;
+      totals.failed += failed;
+      totals.skipped += skipped;
+      for (const match of output.matchAll(/^\s*ok \d+ - (.*?) # SKIP ?(.*)$/gm))
+        skippedTests.push(`${match[1]}: ${match[2]}`);
+      const ok = code === 0 && failed === 0 && passed > 0;
+      if (!ok && failed === 0) totals.failed++;
+      for (const match of output.matchAll(/^\s*not ok \d+ - (.*)$/gm))
+        failedTests.push(`${name}: ${match[1]}`);
+      const note = `${passed} passed${failed > 0 ? `, ${failed} failed` : ''}${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+      resolve({ ok, note, output: ok ? '' : onlyFailures(output) });
+    });
+  });
+}
+
+/** The parts of the TAP around failures. */
+function onlyFailures(output) {
+  const lines = output.split('\n');
+  const wanted = new Set();
+  lines.forEach((line, at) => {
+    if (/^\s*not ok /.test(line)) for (let i = at - 3; i < at + 40; i++) wanted.add(i);
+  });
+  const text = wanted.size > 0 ? lines.filter((_, at) => wanted.has(at)).join('\n') : output;
+  return text.slice(0, 30_000);
+}
+
+function testFiles(folder) {
+  let names;
+  try {
+    names = readdirSync(folder);
+  } catch {
+    return [];
+  }
+  return names.sort().flatMap((name) => {
+    const path = join(folder, name);
+    if (statSync(path).isDirectory()) return testFiles(path);
+    return name.endsWith('.test.ts') ? [relative(root, path)] : [];
+  });
+}
+
+function summary() {
+  if (skippedTests.length > 0) {
+    console.log('\nSkipped:');
+    for (const line of skippedTests) console.log(`  ${line}`);
+  }
+  if (failedTests.length > 0) {
+    console.log('\nFailed:');
+    for (const line of failedTests) console.log(`  ${line}`);
+  }
+  console.log(`\n${((Date.now() - started) / 1000).toFixed(0)} s`);
+  console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
+  process.exit(totals.failed > 0 || totals.passed === 0 ? 1 : 0);
+}
