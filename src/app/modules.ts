@@ -7,11 +7,13 @@ import { apiModule } from '../service/api/index.ts';
 import { consoleModule } from '../service/console/index.ts';
 import { demoModule } from '../service/demo/index.ts';
 import { relayModule } from '../service/relay/index.ts';
+import { snapshotModule } from '../service/snapshot/index.ts';
 
 export const MODULES: readonly ServerModule[] = [
   rtmpModule,
   httpFlvModule,
   hlsModule,
+  snapshotModule,
   demoModule,
   relayModule,
   apiModule,

@@ -11,7 +11,7 @@ import type { Pump } from './pump.ts';
 import type { StreamKey } from './stream-key.ts';
 import { StreamStatistics } from './stream-statistics.ts';
 import type { Timeline } from './timeline.ts';
-import type { Track } from './track.ts';
+import { defaultTrack, type Track } from './track.ts';
 
 export type StreamState = 'idle' | 'live' | 'lingering' | 'closed';
 
@@ -53,6 +53,8 @@ export class Stream implements FeedSource {
   private slab = new SlabWriter();
   private consumers: readonly FrameConsumer[] = [];
   private hasVideo = false;
+  /** The track whose key frames players start with; -1 = there is no video. */
+  private leadId = -1;
   private videoPromised = false;
   private firstFrameUs = 0;
   private lastAudioPointUs = Number.NEGATIVE_INFINITY;
@@ -71,7 +73,7 @@ export class Stream implements FeedSource {
   /** A new track, or a new config of a known one (same id). */
   setTrack(track: Track, nowUs: number): void {
     const index = this.tracks.findIndex((known) => known.id === track.id);
-    if (index >= 0 && isSameConfig(this.tracks[index]!.config, track.config)) return;
+    if (index >= 0 && isSameTrack(this.tracks[index]!, track)) return;
     this.tracks =
       index < 0
         ? [...this.tracks, track]
@@ -82,6 +84,7 @@ export class Stream implements FeedSource {
       this.hasVideo = true;
     }
     this.statistics.onTrack(track);
+    this.leadId = defaultTrack(this.tracks, 'video')?.id ?? -1;
     this.announceTracks(nowUs);
   }
 
@@ -90,6 +93,7 @@ export class Stream implements FeedSource {
     this.tracks = [];
     this.metadata = null;
     this.hasVideo = false;
+    this.leadId = -1;
     this.videoPromised = false;
     this.firstFrameUs = 0;
     this.lastAudioPointUs = Number.NEGATIVE_INFINITY;
@@ -137,7 +141,7 @@ export class Stream implements FeedSource {
 
   private isAccessPoint(frame: Frame): boolean {
     if (this.firstFrameUs === 0) this.firstFrameUs = frame.arrival;
-    if (this.hasVideo) return (frame.flags & FRAME_KEY) !== 0 && this.statistics.isVideo(frame.trackId);
+    if (this.hasVideo) return (frame.flags & FRAME_KEY) !== 0 && frame.trackId === this.leadId;
     if (this.videoPromised && frame.arrival - this.firstFrameUs < VIDEO_PROMISE_US) return false;
     const apart =
       frame.dts - this.lastAudioPointUs >= AUDIO_POINT_US || (frame.flags & FRAME_DISCONTINUITY) !== 0;
@@ -234,4 +238,13 @@ export class Stream implements FeedSource {
     this.consumers = [];
     this.forgetGop();
   }
+}
+
+/** A picture of another size is a change too where the codec has no record to tell it (VP8, VP9). */
+function isSameTrack(a: Track, b: Track): boolean {
+  return (
+    isSameConfig(a.config, b.config) &&
+    a.config.width === b.config.width &&
+    a.config.height === b.config.height
+  );
 }

@@ -6,13 +6,19 @@ import type { FeedEncoder, FeedFormat, FeedSource, LeftOut } from '../media/feed
 import type { Frame } from '../media/frame.ts';
 import type { Track } from '../media/track.ts';
 import type { SlabWriter } from '../util/slab.ts';
+import {
+  serializeFileHeader,
+  TAG_AUDIO,
+  TAG_HEADER_BYTES,
+  TAG_SCRIPT,
+  TAG_TRAILER_BYTES,
+  TAG_VIDEO,
+  writeTagHeader,
+  writeTagTrailer,
+} from '../wire/flv/tag-header.ts';
+import { serializeTag } from '../wire/flv/tag-writer.ts';
 import { FlvTagBuilder } from './flv-tag-builder.ts';
 
-const TAG_HEADER_BYTES = 11;
-const TAG_TRAILER_BYTES = 4;
-const TYPE_AUDIO = 8;
-const TYPE_VIDEO = 9;
-const TYPE_DATA = 18;
 const MAX_TRACKS = 64;
 const NOTHING = new Uint8Array(0);
 
@@ -34,9 +40,7 @@ class FlvFeedEncoder implements FeedEncoder {
   prologue(dts: number): Uint8Array {
     const has = (kind: string) =>
       this.source.tracks.some((track) => track.kind === kind && this.builder.canCarry(track));
-    const flags = (has('audio') ? 4 : 0) | (has('video') ? 1 : 0);
-    const fileHeader = Buffer.from([0x46, 0x4c, 0x56, 1, flags, 0, 0, 0, 9, 0, 0, 0, 0]);
-    return Buffer.concat([this.wrap(fileHeader), this.headerTags(dts)]);
+    return Buffer.concat([this.wrap(serializeFileHeader(has('audio'), has('video'))), this.headerTags(dts)]);
   }
 
   tracksChanged(dts: number): Uint8Array {
@@ -66,12 +70,12 @@ class FlvFeedEncoder implements FeedEncoder {
     let at = slab.reserve(wrapBytes + tagBytes, frame.arrival);
     const target = slab.slab;
     if (this.webSocket) at = writeWebSocketHeader(target, at, tagBytes);
-    const typeId = track.kind === 'video' ? TYPE_VIDEO : track.kind === 'audio' ? TYPE_AUDIO : TYPE_DATA;
-    at = writeTagHeader(target, at, typeId, bodyBytes, frame.dts);
+    const typeId = track.kind === 'video' ? TAG_VIDEO : track.kind === 'audio' ? TAG_AUDIO : TAG_SCRIPT;
+    at = writeTagHeader(target, at, typeId, bodyBytes, toMilliseconds(frame.dts));
     const { head } = builder;
     for (let i = 0; i < headBytes; i++) target[at + i] = head[i]!;
     target.set(frame.payload, at + headBytes);
-    writeU32(target, at + bodyBytes, TAG_HEADER_BYTES + bodyBytes);
+    writeTagTrailer(target, at + bodyBytes, bodyBytes);
     return true;
   }
 
@@ -86,10 +90,13 @@ class FlvFeedEncoder implements FeedEncoder {
   private headerTags(dts: number): Uint8Array {
     const tracks = this.source.tracks.filter((track) => this.builder.canCarry(track));
     // Metadata carry time 0: FFmpeg takes later ones for a subtitle track.
-    const parts = [this.wrap(makeTag(TYPE_DATA, this.builder.metadata(tracks, this.source.metadata), 0))];
+    const parts = [
+      this.wrap(serializeTag(TAG_SCRIPT, 0, this.builder.metadata(tracks, this.source.metadata))),
+    ];
     for (const track of tracks) {
       const header = this.builder.sequenceHeader(track);
-      if (header !== null) parts.push(this.wrap(makeTag(header.typeId, header.bytes, dts)));
+      if (header !== null)
+        parts.push(this.wrap(serializeTag(header.typeId, toMilliseconds(dts), header.bytes)));
     }
     return Buffer.concat(parts);
   }
@@ -102,43 +109,6 @@ class FlvFeedEncoder implements FeedEncoder {
     wrapped.set(bytes, headerBytes);
     return wrapped;
   }
-}
-
-function makeTag(typeId: number, body: Uint8Array, dts: number): Buffer {
-  const tag = Buffer.allocUnsafe(TAG_HEADER_BYTES + body.length + TAG_TRAILER_BYTES);
-  const at = writeTagHeader(tag, 0, typeId, body.length, dts);
-  tag.set(body, at);
-  writeU32(tag, at + body.length, TAG_HEADER_BYTES + body.length);
-  return tag;
-}
-
-function writeTagHeader(
-  target: Uint8Array,
-  at: number,
-  typeId: number,
-  bodyBytes: number,
-  dts: number,
-): number {
-  const timestamp = Math.round(dts / 1000) >>> 0;
-  target[at] = typeId;
-  target[at + 1] = bodyBytes >>> 16;
-  target[at + 2] = bodyBytes >>> 8;
-  target[at + 3] = bodyBytes;
-  target[at + 4] = timestamp >>> 16;
-  target[at + 5] = timestamp >>> 8;
-  target[at + 6] = timestamp;
-  target[at + 7] = timestamp >>> 24;
-  target[at + 8] = 0;
-  target[at + 9] = 0;
-  target[at + 10] = 0;
-  return at + TAG_HEADER_BYTES;
-}
-
-function writeU32(target: Uint8Array, at: number, value: number): void {
-  target[at] = value >>> 24;
-  target[at + 1] = value >>> 16;
-  target[at + 2] = value >>> 8;
-  target[at + 3] = value;
 }
 
 function webSocketHeaderBytes(payloadBytes: number): number {
@@ -158,7 +128,15 @@ function writeWebSocketHeader(target: Uint8Array, at: number, payloadBytes: numb
     return at + 4;
   }
   target[at + 1] = 127;
-  writeU32(target, at + 2, 0);
-  writeU32(target, at + 6, payloadBytes);
+  target.fill(0, at + 2, at + 6);
+  target[at + 6] = payloadBytes >>> 24;
+  target[at + 7] = payloadBytes >>> 16;
+  target[at + 8] = payloadBytes >>> 8;
+  target[at + 9] = payloadBytes;
   return at + 10;
+}
+
+/** Stream time on FLV's 32-bit millisecond clock. */
+function toMilliseconds(us: number): number {
+  return Math.round(us / 1000) >>> 0;
 }

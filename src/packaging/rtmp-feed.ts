@@ -18,6 +18,8 @@ const TYPE_VIDEO = 9;
 const TYPE_DATA = 18;
 const MAX_TRACKS = 64;
 const NOTHING = new Uint8Array(0);
+/** The AMF0 string `@setDataFrame`. */
+const SET_DATA_FRAME = Buffer.from('\x02\x00\x0d@setDataFrame', 'latin1');
 
 export interface RtmpFormatOptions {
   readonly chunkSize: number;
@@ -25,12 +27,14 @@ export interface RtmpFormatOptions {
   /** What the peer said it takes; null = everything by FourCC, an empty set = legacy codecs only. */
   readonly fourCcs: ReadonlySet<string> | null;
   readonly multitrack: boolean;
+  /** We publish to a server, which wants metadata wrapped for keeping. */
+  readonly publishes?: boolean;
 }
 
 export function rtmpFormat(options: RtmpFormatOptions): FeedFormat {
   const codecs = options.fourCcs === null ? '*' : [...options.fourCcs].sort().join(',');
   return {
-    name: `rtmp:${options.messageStreamId}:${options.chunkSize}:${codecs}${options.multitrack ? ':multi' : ''}`,
+    name: `rtmp:${options.messageStreamId}:${options.chunkSize}:${codecs}${options.multitrack ? ':multi' : ''}${options.publishes ? ':publish' : ''}`,
     open: (source) => new RtmpFeedEncoder(source, options),
   };
 }
@@ -111,8 +115,9 @@ class RtmpFeedEncoder implements FeedEncoder {
   /** Metadata carry time 0: FFmpeg takes later ones for a subtitle track. */
   private dataMessage(): Uint8Array {
     const tracks = this.source.tracks.filter((track) => this.builder.canCarry(track));
-    const body = this.builder.metadata(tracks, this.source.metadata);
-    const { messageStreamId, chunkSize } = this.options;
+    const metadata = this.builder.metadata(tracks, this.source.metadata);
+    const { messageStreamId, chunkSize, publishes } = this.options;
+    const body = publishes ? Buffer.concat([SET_DATA_FRAME, metadata]) : metadata;
     return serializeMessage(DATA_CHUNK_STREAM, TYPE_DATA, messageStreamId, 0, body, chunkSize);
   }
 

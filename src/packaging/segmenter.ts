@@ -22,7 +22,8 @@ const HARD_LIMIT = 3;
 const EARLY_SHARE = 40;
 
 export class Segmenter {
-  private readonly targetUs: number;
+  /** Wanted length of a segment, microseconds; a change holds from the open segment on. */
+  targetUs: number;
   /** -1 = nothing to lead. */
   private leaderId: number;
   private leaderIsVideo: boolean;

@@ -27,6 +27,8 @@ const DEFAULT_FRAME_US = 40_000;
 
 export interface TsSegmentPackagerOptions {
   readonly targetDurationUs: number;
+  /** Length of the first segments, until the playlist is full: a player soon has what it waits for. */
+  readonly firstDurationUs?: number;
   /** Segments in the playlist. */
   readonly windowCount: number;
   /** Older segments that can still be fetched. */
@@ -109,7 +111,9 @@ export class TsSegmentPackager {
 
   constructor(options: TsSegmentPackagerOptions) {
     this.options = options;
-    this.segmenter = new Segmenter(options.targetDurationUs);
+    this.segmenter = new Segmenter(
+      Math.min(options.targetDurationUs, options.firstDurationUs ?? options.targetDurationUs),
+    );
     this.store = new SegmentStore({
       windowCount: options.windowCount,
       cacheCount: options.cacheCount,
@@ -243,6 +247,7 @@ export class TsSegmentPackager {
       parts,
       sizeBytes,
     });
+    if (this.store.count >= this.options.windowCount) this.segmenter.targetUs = this.options.targetDurationUs;
     this.onSegment?.(segment);
   }
 }

@@ -174,7 +174,11 @@ export class HttpListener {
     }
     const route = this.routes.find((candidate) => candidate.accepts(method, request.path));
     if (route === undefined) {
-      sendText(response, 404, `There is nothing at ${request.path}.`);
+      this.answerError(
+        request.path,
+        response,
+        new RejectedError('not-found', `There is nothing at ${request.path}.`),
+      );
       return;
     }
     this.run(

@@ -12,11 +12,16 @@ import { MODULES } from '../../src/app/modules.ts';
 import { loadConfiguration } from '../../src/config/configuration.ts';
 import { LogHub, type LogLine } from '../../src/util/log.ts';
 
+const ANY_PORTS = '<ip>127.0.0.1</ip><port>0</port><sport>0</sport>';
+
 export interface TestServerOptions {
   /** Elements inside <config>, beside the ports. */
   readonly config?: string;
   /** Elements inside <http>, beside the ports. */
   readonly http?: string;
+  /** Instead of the ports that the system chooses. */
+  readonly rtmpPorts?: string;
+  readonly httpPorts?: string;
   /** Elements inside <policy>. */
   readonly policy?: string;
 }
@@ -56,8 +61,8 @@ export class TestServer {
   static configuration(options: TestServerOptions) {
     return loadConfiguration({
       configText: `<config>
-        <rtmp><ip>127.0.0.1</ip><port>0</port><sport>0</sport></rtmp>
-        <http><ip>127.0.0.1</ip><port>0</port><sport>0</sport>${options.http ?? ''}</http>
+        <rtmp>${options.rtmpPorts ?? ANY_PORTS}</rtmp>
+        <http>${options.httpPorts ?? ANY_PORTS}${options.http ?? ''}</http>
         ${options.config ?? ''}</config>`,
       configName: 'config.xml',
       policyText: `<policy>${options.policy ?? ''}</policy>`,

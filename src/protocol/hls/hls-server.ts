@@ -1,8 +1,7 @@
 /**
  * HLS over HTTP (RFC 8216, MPEG-TS segments): `/app/stream.m3u8` and the segments that it names. The packager of a
  * stream starts with the first request and stops some time after the last; playlists wait for the first segment.
- * A player gets a session by a query parameter that its segments carry, so that viewers can be counted without
- * cookies.
+ * Viewers are counted by a query parameter, without cookies: the address answers with a master playlist.
  */
 import type { StreamKey } from '../../media/stream-key.ts';
 import { type HttpRequest, sendText } from '../../runtime/http-listener.ts';
@@ -50,10 +49,12 @@ export class HlsServer {
     if (known !== undefined && known.key.text !== `${app}/${stream}`) {
       throw new RejectedError('denied', 'This session belongs to another stream.');
     }
-    const hls = this.open(key);
-    // The session's id goes into the playlist at once: no second playlist to fetch before the first picture.
+    const hls = this.open(key, request);
+    // Players keep asking for the address that they were given. The first answer is a master playlist, whose one
+    // variant carries the viewer's id, so that a viewer is counted once.
     const viewer = known ?? this.viewers.add(request, key);
-    const text = await hls.playlist(`${SESSION_PARAMETER}=${viewer.id}`);
+    const query = `${SESSION_PARAMETER}=${viewer.id}`;
+    const text = known === undefined ? await hls.master(query) : await hls.playlist(query);
     if (text === null) throw new RejectedError('not-found', `Nobody publishes ${key.text} now.`);
     viewer.onRequest(text.length);
     request.response.writeHead(200, {
@@ -75,17 +76,22 @@ export class HlsServer {
       remote: request.remote,
       sessionId: '',
     });
-    if (!this.context.configuration().resolver.resolve(key.vhost, key.app, key.name).hls.enable) {
+    if (!this.settings(key, request).enable) {
       throw new RejectedError('denied', `HLS is switched off for ${key.text} (hls enable in policy.xml).`);
     }
     return key;
   }
 
-  private open(key: StreamKey): HlsStream {
+  private settings(key: StreamKey, request: HttpRequest) {
+    return this.context.configuration().resolver.resolve(request.host, key.app, key.name).hls;
+  }
+
+  private open(key: StreamKey, request: HttpRequest): HlsStream {
     const existing = this.streams.get(key.text);
     if (existing !== undefined) return existing;
-    const { hls } = this.context.configuration().resolver.resolve(key.vhost, key.app, key.name);
-    const created = new HlsStream(this.context, key, hls, () => this.streams.delete(key.text));
+    const created = new HlsStream(this.context, key, this.settings(key, request), () =>
+      this.streams.delete(key.text),
+    );
     this.streams.set(key.text, created);
     try {
       created.start();

@@ -3,14 +3,17 @@ import type { StreamPolicy } from '../../config/configuration.ts';
 import type { Frame } from '../../media/frame.ts';
 import type { FrameConsumer } from '../../media/stream.ts';
 import type { StreamKey } from '../../media/stream-key.ts';
-import type { Track } from '../../media/track.ts';
+import { defaultTrack, type Track } from '../../media/track.ts';
 import type { Segment } from '../../packaging/segment-store.ts';
 import { TsSegmentPackager } from '../../packaging/ts-segment-packager.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
 import { InvariantError } from '../../util/errors.ts';
 import type { Timeout } from '../../util/tick-wheel.ts';
+import { serializeMasterPlaylist } from '../../wire/hls/master-playlist.ts';
 import { serializeMediaPlaylist } from '../../wire/hls/media-playlist.ts';
 
+/** Cut at the next key frame after this until a playlist is full: HLS begins sooner by a segment's length. */
+const FIRST_SEGMENTS_US = 1_000_000;
 const MAX_SEGMENT_BYTES = 64 * 1024 * 1024;
 /** A request for a stream that has just begun waits this many target durations for the first segment. */
 const FIRST_SEGMENT_TARGETS = 3;
@@ -30,6 +33,7 @@ export class HlsStream implements FrameConsumer {
   private idle: Timeout | null = null;
   private lastRequestUs = 0;
   private ended = false;
+  private tracks: readonly Track[] = [];
 
   constructor(context: ModuleContext, key: StreamKey, settings: StreamPolicy['hls'], onGone: () => void) {
     this.context = context;
@@ -38,6 +42,7 @@ export class HlsStream implements FrameConsumer {
     this.onGone = onGone;
     this.packager = new TsSegmentPackager({
       targetDurationUs: settings.durationMs * 1000,
+      firstDurationUs: FIRST_SEGMENTS_US,
       windowCount: settings.count,
       cacheCount: settings.cache,
       maxSegmentBytes: MAX_SEGMENT_BYTES,
@@ -61,10 +66,30 @@ export class HlsStream implements FrameConsumer {
     this.lastRequestUs = this.context.clock.nowUs();
   }
 
+  /** The master playlist with this stream as its only variant; null when no segment came in time. */
+  async master(query: string): Promise<string | null> {
+    await this.firstSegment();
+    const { store } = this.packager;
+    if (store.count === 0) return null;
+    const carried = this.tracks.filter(
+      (track) => !this.packager.leftOut.some((missing) => missing.track === track),
+    );
+    const video = defaultTrack(carried, 'video');
+    const variant = {
+      uri: `${encodeURIComponent(this.key.name)}.m3u8`,
+      peakBitrateBps: store.peakBitrateBps,
+      averageBitrateBps: store.averageBitrateBps,
+      codecs: carried.map((track) => track.config.mime),
+      width: video?.config.width ?? 0,
+      height: video?.config.height ?? 0,
+      frameRate: video?.config.frameRate ?? 0,
+    };
+    return serializeMasterPlaylist([variant], query);
+  }
+
   /** The media playlist; waits for the first segment; null when none came in time. */
   async playlist(query: string): Promise<string | null> {
-    this.touch();
-    if (this.packager.store.window().length === 0 && !this.ended) await this.firstSegment();
+    await this.firstSegment();
     const segments = this.packager.store.window();
     if (segments.length === 0) return null;
     const first = segments[0]!;
@@ -89,11 +114,13 @@ export class HlsStream implements FrameConsumer {
     };
   }
 
-  private firstSegment(): Promise<void> {
+  private async firstSegment(): Promise<void> {
+    this.touch();
+    if (this.packager.store.count > 0 || this.ended) return;
     if (this.waiting.length >= MAX_WAITING)
       throw new InvariantError('too many requests wait for a first segment');
     const limitMs = Math.max(MIN_WAIT_MS, this.settings.durationMs * FIRST_SEGMENT_TARGETS);
-    return new Promise((resolve) => {
+    await new Promise<void>((resolve) => {
       const timeout = this.context.tick.after(limitMs, resolve);
       this.waiting.push(() => {
         timeout.cancel();
@@ -114,6 +141,7 @@ export class HlsStream implements FrameConsumer {
   }
 
   onTracks(tracks: readonly Track[]): void {
+    this.tracks = tracks;
     this.packager.setTracks(tracks);
   }
 

@@ -177,6 +177,7 @@ export class RtmpForward implements OutgoingForward, Sink {
       messageStreamId: this.messageStreamId,
       fourCcs: this.fourCcs,
       multitrack: false,
+      publishes: true,
     });
     this.subscription = this.context.hub.subscribe(
       this.request.source,

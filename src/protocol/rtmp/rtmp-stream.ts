@@ -50,7 +50,8 @@ export class RtmpStream implements Sink {
     if (typeof name !== 'string') throw new RejectedError('bad-request', `${command.name} names no stream.`);
     this.asked = true;
     this.name = name;
-    const address = parseStreamAddress(this.session.tcUrl, this.session.connectRequest!.app, name);
+    const parsed = parseStreamAddress(this.session.tcUrl, this.session.connectRequest!.app, name);
+    const address = { ...parsed, app: percentDecoded(parsed.app), stream: percentDecoded(parsed.stream) };
     this.session.url = `/${address.app}/${address.stream}`;
     return address;
   }
@@ -235,5 +236,14 @@ export class RtmpStream implements Sink {
     this.endedBytes += playing.subscription.bytesSent;
     this.endedDropped += playing.subscription.chunksDropped;
     this.playing = null;
+  }
+}
+
+/** Pages and programs write names as URLs have them; they must mean the stream that HTTP shows. */
+function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
   }
 }

@@ -19,6 +19,7 @@ const SAMPLE_MS = 3000;
 type Handler = (request: HttpRequest, id: string) => unknown;
 
 async function start(context: ModuleContext): Promise<RunningModule> {
+  const isEnabled = () => context.configuration().server.api.enable;
   const streams = new StreamView(context);
   const summaries = new SummaryView(context);
   const smart = new SmartRtmpdApi(context, streams);
@@ -47,6 +48,8 @@ async function start(context: ModuleContext): Promise<RunningModule> {
     accepts: (method, path) =>
       (method === 'GET' || method === 'HEAD') && (path === '/api' || path.startsWith('/api/')),
     handle: (request) => {
+      if (!isEnabled())
+        throw new RejectedError('denied', 'The API is switched off (api enable in config.xml).');
       const parts = request.path.split('/').filter((part) => part !== '');
       const answer = parts[1] === 'v1' ? v1(handlers, request, parts) : smart.answer(request, parts);
       if (typeof answer === 'string') sendPlain(request, answer);

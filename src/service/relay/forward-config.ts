@@ -4,9 +4,7 @@
  * given; a whole URL as text is our addition and carries its own scheme, with 443 as port of rtmps.
  */
 import { section, splitHostPort, text, toggle } from '../../config/setting.ts';
-
-const RTMP_PORT = 1935;
-const RTMPS_PORT = 443;
+import { RTMP_PORT, RTMPS_PORT } from '../../wire/rtmp/rtmp-url.ts';
 
 export const forwardSection = section({
   name: 'forward',
