@@ -278,7 +278,7 @@ export class HttpListener {
 }
 
 /** Decodes once, refuses what could lead out of a folder or into a log; null when it cannot be trusted. */
-export function cleanPath(raw: string): string | null {
+function cleanPath(raw: string): string | null {
   let path: string;
   try {
     path = decodeURIComponent(raw);

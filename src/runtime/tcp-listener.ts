@@ -51,7 +51,12 @@ export class TcpListener {
       noDelay: true,
       handshakeTimeout: this.options.handshakeMs,
     });
-    server.on('secureConnection', (socket) => this.accept(socket));
+    // Counted before the handshake, so that half-open connections are bounded too.
+    server.on('connection', (socket: Socket) => {
+      const address = socket.remoteAddress ?? '';
+      if (this.enter(socket, address)) socket.once('close', () => this.options.limits.leave(address));
+    });
+    server.on('secureConnection', (socket) => this.options.onSocket(socket));
     server.on('tlsClientError', (error, socket) => {
       this.options.log.counted(`${this.options.name}.tls-handshake`, {
         remote: socket.remoteAddress,
@@ -63,16 +68,18 @@ export class TcpListener {
     return server;
   }
 
-  private accept(socket: Socket | TLSSocket): void {
-    const address = socket.remoteAddress ?? '';
-    const { limits, log, name, onSocket } = this.options;
+  /** A plain connection; whoever gets it calls `leave` when it ends. */
+  private accept(socket: Socket): void {
+    if (this.enter(socket, socket.remoteAddress ?? '')) this.options.onSocket(socket);
+  }
+
+  private enter(socket: Socket, address: string): boolean {
+    const { limits, log, name } = this.options;
     const refused = limits.enter(address);
-    if (refused !== '') {
-      log.counted(`${name}.refused`, { remote: address, cause: refused });
-      socket.destroy();
-      return;
-    }
-    onSocket(socket);
+    if (refused === '') return true;
+    log.counted(`${name}.refused`, { remote: address, cause: refused });
+    socket.destroy();
+    return false;
   }
 
   async close(): Promise<void> {

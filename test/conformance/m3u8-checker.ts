@@ -3,7 +3,7 @@
  * change between two. Shares no code with our writer. Reports sentences; an empty list means that all is well.
  */
 
-export interface ListedSegment {
+interface ListedSegment {
   readonly uri: string;
   readonly seconds: number;
   readonly sequence: number;

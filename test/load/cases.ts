@@ -17,7 +17,7 @@ export interface BenchCase {
 }
 
 /** One requirement; undefined when a result that it needs is not there. */
-export interface Goal {
+interface Goal {
   readonly text: string;
   check(own: Result, others: ReadonlyMap<string, Result>): { value: number; limit: number } | undefined;
 }

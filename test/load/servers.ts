@@ -55,7 +55,7 @@ export interface Server {
 const here = fileURLToPath(new URL('.', import.meta.url));
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-export function sluice(executable: string | undefined): Server {
+function sluice(executable: string | undefined): Server {
   const bundle = join(root, 'dist/sluice.cjs');
   const program = executable ?? bundle;
   const isBundle = /\.(?:[cm]?js|ts)$/.test(program);

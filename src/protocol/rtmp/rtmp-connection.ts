@@ -6,6 +6,7 @@ import { ProtocolError } from '../../util/errors.ts';
 import { ChunkReader, type RtmpMessage } from '../../wire/rtmp/chunk-reader.ts';
 import { serializeMessage } from '../../wire/rtmp/chunk-writer.ts';
 import {
+  CONTROL_CHUNK_STREAM,
   MESSAGE_ACKNOWLEDGEMENT,
   MESSAGE_COMMAND_AMF0,
   MESSAGE_SET_CHUNK_SIZE,
@@ -16,7 +17,6 @@ import {
   USER_CONTROL_PING_RESPONSE,
 } from '../../wire/rtmp/message.ts';
 
-const CONTROL_CHUNK_STREAM = 2;
 const COMMAND_CHUNK_STREAM = 3;
 /** RTMP's own default, in force until a Set Chunk Size. */
 const INITIAL_CHUNK_SIZE = 128;

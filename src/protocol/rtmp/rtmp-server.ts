@@ -126,7 +126,8 @@ export class RtmpServer {
     );
     socket.on('end', () => created.finish('the peer ended the connection'));
     socket.once('close', () => {
-      this.context.limits.leave(address);
+      // The listener counts TLS connections itself, from before their handshake.
+      if (!secure) this.context.limits.leave(address);
       created.finish('the connection is gone');
     });
   }

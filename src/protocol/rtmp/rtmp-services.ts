@@ -7,7 +7,7 @@ import type { AmfLimits } from '../../wire/amf/amf-value.ts';
 import type { ConnectRequest } from './rtmp-connect.ts';
 import type { RtmpSession } from './rtmp-session.ts';
 
-export interface RtmpLimits {
+interface RtmpLimits {
   readonly maxMessageBytes: number;
   readonly maxChunkStreams: number;
   readonly handshakeMs: number;

@@ -14,7 +14,7 @@ test('policy: defaults', () => {
     gop: { cache: true, frames: 2500, bytes: 16_777_216, ms: 30_000 },
     play: {
       latency: 'normal',
-      mergeMs: 45,
+      mergeMs: 70,
       mergeBytes: 65_536,
       queueMs: 10_000,
       queueBytes: 33_554_432,
@@ -86,7 +86,7 @@ test('policy: latency words set the merge time unless it stands beside them', ()
   const app = (attributes: string, inner = '') =>
     `<application name="live"><play ${attributes}/>${inner}</application>`;
   assert.equal(merge(app('latency="low"')), 0);
-  assert.equal(merge(app('latency="normal"')), 45);
+  assert.equal(merge(app('latency="normal"')), 70);
   assert.equal(merge(app('latency="throughput"')), 350);
   assert.equal(merge(app('merge="200ms" latency="low"')), 200);
   assert.equal(merge(app('merge="200ms"', '<stream name="s"><play latency="low"/></stream>')), 0);
