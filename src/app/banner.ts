@@ -8,8 +8,7 @@ const MAX_HOSTS = 3;
 export function banner(context: ModuleContext, language: 'en' | 'zh'): string {
   const t = TEXTS[language];
   const { endpoints, http, version } = context;
-  const hosts = lanAddresses().slice(0, MAX_HOSTS);
-  if (hosts.length === 0) hosts.push('localhost');
+  const hosts = shownHosts(context);
   const lines = ['', `  Sluice ${version}`, ''];
   const list = endpoints.all();
   lines.push(`  ${t.publish}`);
@@ -31,6 +30,14 @@ export function banner(context: ModuleContext, language: 'en' | 'zh'): string {
   if (demo.enable) lines.push('', `  ${t.demo} ${demo.name}`);
   lines.push('');
   return lines.join('\n');
+}
+
+/** Where others reach us: the addresses that we listen on, else those of this machine. */
+function shownHosts(context: ModuleContext): string[] {
+  const { rtmp, http } = context.configuration().server;
+  const bound = [...new Set([...rtmp.ip, ...http.ip])].filter((ip) => ip !== '0.0.0.0' && ip !== '::');
+  const hosts = (bound.length > 0 ? bound : lanAddresses()).slice(0, MAX_HOSTS);
+  return hosts.length > 0 ? hosts : ['localhost'];
 }
 
 function bracketed(host: string): string {

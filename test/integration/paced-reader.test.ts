@@ -23,6 +23,7 @@ async function connected(others: number): Promise<Pair> {
   const accepted = new Promise<Socket>((done) => server.once('connection', done));
   const client = connect(address.port, '127.0.0.1');
   client.setNoDelay(true);
+  client.on('error', () => undefined);
   const reader = new PacedReader(await accepted, pacer, (bytes) => pieces.push(Buffer.from(bytes)));
   const ended = new Promise<void>((done) => reader.socket.once('close', () => done()));
   reader.socket.on('error', () => undefined);

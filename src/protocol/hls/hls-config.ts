@@ -7,7 +7,7 @@ export const hlsSection = section({
   fields: {
     enable: toggle(true, { text: 'Whether it can be watched as HLS.', reload: 'new-sessions' }),
     durationMs: duration(
-      '5s',
+      '2s',
       { min: '1s', max: '60s', bareUnitMs: 1000 },
       {
         xml: 'duration',
@@ -15,12 +15,12 @@ export const hlsSection = section({
         reload: 'new-sessions',
       },
     ),
-    count: integer(3, { min: 1, max: 100 }, { text: 'Segments in the playlist.', reload: 'new-sessions' }),
+    count: integer(5, { min: 1, max: 100 }, { text: 'Segments in the playlist.', reload: 'new-sessions' }),
     cache: integer(
-      6,
+      10,
       { min: 1, max: 1000 },
       {
-        text: 'Segments kept in memory, those of the playlist included; never fewer than count.',
+        text: 'Segments kept in memory, those of the playlist included; never fewer than twice count.',
         reload: 'new-sessions',
       },
     ),

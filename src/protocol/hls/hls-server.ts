@@ -49,7 +49,7 @@ export class HlsServer {
     if (known !== undefined && known.key.text !== `${app}/${stream}`) {
       throw new RejectedError('denied', 'This session belongs to another stream.');
     }
-    const hls = this.open(key, request);
+    const hls = this.open(key, request.host);
     // Players keep asking for the address that they were given. The first answer is a master playlist, whose one
     // variant carries the viewer's id, so that a viewer is counted once.
     const viewer = known ?? this.viewers.add(request, key);
@@ -76,22 +76,33 @@ export class HlsServer {
       remote: request.remote,
       sessionId: '',
     });
-    if (!this.settings(key, request).enable) {
+    if (!this.settings(key, request.host).enable) {
       throw new RejectedError('denied', `HLS is switched off for ${key.text} (hls enable in policy.xml).`);
     }
     return key;
   }
 
-  private settings(key: StreamKey, request: HttpRequest) {
-    return this.context.configuration().resolver.resolve(request.host, key.app, key.name).hls;
+  /** Somebody publishes: streams whose policy says so are packaged from now on, viewers or not. */
+  onPublish(key: StreamKey, host: string): void {
+    const { hls } = this.context.configuration().resolver.resolve(host, key.app, key.name);
+    if (hls.enable && hls.always) this.open(key, host);
   }
 
-  private open(key: StreamKey, request: HttpRequest): HlsStream {
+  private settings(key: StreamKey, host: string) {
+    return this.context.configuration().resolver.resolve(host, key.app, key.name).hls;
+  }
+
+  private open(key: StreamKey, host: string): HlsStream {
     const existing = this.streams.get(key.text);
-    if (existing !== undefined) return existing;
-    const created = new HlsStream(this.context, key, this.settings(key, request), () =>
-      this.streams.delete(key.text),
-    );
+    if (existing !== undefined && !existing.isOver) return existing;
+    // What ended for good is only kept for late segments; a new publisher begins a new list with higher numbers.
+    const isBack =
+      this.context.hub.find(key.text)?.state === 'live' || this.context.hub.onDemandStreams().has(key.text);
+    if (existing !== undefined && !isBack) return existing;
+    const created: HlsStream = new HlsStream(this.context, key, this.settings(key, host), () => {
+      if (this.streams.get(key.text) === created) this.streams.delete(key.text);
+    });
+    existing?.close();
     this.streams.set(key.text, created);
     try {
       created.start();

@@ -12,8 +12,6 @@ import type { Timeout } from '../../util/tick-wheel.ts';
 import { serializeMasterPlaylist } from '../../wire/hls/master-playlist.ts';
 import { serializeMediaPlaylist } from '../../wire/hls/media-playlist.ts';
 
-/** Cut at the next key frame after this until a playlist is full: HLS begins sooner by a segment's length. */
-const FIRST_SEGMENTS_US = 1_000_000;
 const MAX_SEGMENT_BYTES = 64 * 1024 * 1024;
 /** A request for a stream that has just begun waits this many target durations for the first segment. */
 const FIRST_SEGMENT_TARGETS = 3;
@@ -42,9 +40,11 @@ export class HlsStream implements FrameConsumer {
     this.onGone = onGone;
     this.packager = new TsSegmentPackager({
       targetDurationUs: settings.durationMs * 1000,
-      firstDurationUs: FIRST_SEGMENTS_US,
+      // Shorter by no more than that, or players that began with them run dry while the first full one is made.
+      firstDurationUs: settings.durationMs * 500,
       windowCount: settings.count,
-      cacheCount: settings.cache,
+      // A player may still fetch what just left the list (RFC 8216 6.2.2).
+      cacheCount: Math.max(settings.cache - settings.count, settings.count),
       maxSegmentBytes: MAX_SEGMENT_BYTES,
       wallClock: () => context.clock.wallUs(),
     });
@@ -60,6 +60,11 @@ export class HlsStream implements FrameConsumer {
         if (this.context.clock.nowUs() - this.lastRequestUs > idleMs * 1000) this.close();
       });
     }
+  }
+
+  /** The stream ended; only what is in memory can still be fetched. */
+  get isOver(): boolean {
+    return this.ended;
   }
 
   private touch(): void {

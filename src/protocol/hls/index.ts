@@ -11,6 +11,11 @@ async function start(context: ModuleContext): Promise<RunningModule> {
     accepts: (method, path) => server.accepts(method, path),
     handle: (request) => server.handle(request),
   });
+  context.hub.addListener({
+    onPublish: (stream, owner) => server.onPublish(stream.key, owner.host),
+    onUnpublish: () => undefined,
+    onClosed: () => undefined,
+  });
   const { nat } = context.configuration().server;
   const { port, tlsPort } = context.http;
   const common = { direction: 'play', suffix: '.m3u8' } as const;

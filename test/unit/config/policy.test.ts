@@ -20,7 +20,7 @@ test('policy: defaults', () => {
       queueBytes: 33_554_432,
       stallMs: 30_000,
     },
-    hls: { enable: true, durationMs: 5000, count: 3, cache: 6, always: false },
+    hls: { enable: true, durationMs: 2000, count: 5, cache: 10, always: false },
   });
 });
 
