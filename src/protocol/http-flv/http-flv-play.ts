@@ -10,6 +10,9 @@ import { PlayerSession } from '../../runtime/player-session.ts';
 import { SocketSink } from '../../runtime/socket-sink.ts';
 import { splitStreamPath } from '../../runtime/stream-path.ts';
 
+/** After the end, what the player has not taken by then is lost. */
+const CLOSE_GRACE_MS = 3000;
+
 export class HttpFlvPlay {
   private readonly context: ModuleContext;
   private readonly playing = new Set<PlayerSession>();
@@ -34,6 +37,8 @@ export class HttpFlvPlay {
     const sink = new SocketSink(socket, (reason) => {
       session.finish(reason);
       socket.end();
+      // A player that reads nothing would keep its connection for ever.
+      this.context.tick.after(CLOSE_GRACE_MS, () => socket.destroy());
     });
     // The headers go out with the first bytes of the stream: one packet less to wait for.
     let headSent = false;

@@ -62,6 +62,9 @@ export class RtmpSession implements LiveSession {
   /** Null once it is done: it holds kilobytes that a player must not cost. */
   private handshake: ServerHandshake | null;
   private readonly streams = new Map<number, RtmpStream>();
+  /** Totals of message streams that the peer deleted. */
+  private deletedBytes = 0;
+  private deletedDropped = 0;
   private nextStreamId = 1;
   private readonly startUs: number;
   private lastPingUs: number;
@@ -91,13 +94,13 @@ export class RtmpSession implements LiveSession {
   }
 
   bytesOut(): number {
-    let bytes = 0;
+    let bytes = this.deletedBytes;
     for (const stream of this.streams.values()) bytes += stream.bytesSent();
     return bytes;
   }
 
   dropped(): number {
-    let chunks = 0;
+    let chunks = this.deletedDropped;
     for (const stream of this.streams.values()) chunks += stream.dropped();
     return chunks;
   }
@@ -237,6 +240,7 @@ export class RtmpSession implements LiveSession {
     const refusal = this.services.refusalOf(request);
     if (refusal !== '') {
       refuseConnect(this.connection, command, refusal);
+      this.log.counted('rtmp.refused', { remote: this.remote, agent: this.userAgent, cause: refusal });
       this.close(refusal);
       return;
     }
@@ -276,7 +280,11 @@ export class RtmpSession implements LiveSession {
     const id =
       typeof named === 'number' ? named : this.streams.has(streamId) ? streamId : [...this.streams.keys()][0];
     if (id === undefined) return;
-    this.streams.get(id)?.close('the peer deleted the stream');
+    const stream = this.streams.get(id);
+    if (stream === undefined) return;
+    stream.close('the peer deleted the stream');
+    this.deletedBytes += stream.bytesSent();
+    this.deletedDropped += stream.dropped();
     this.streams.delete(id);
   }
 

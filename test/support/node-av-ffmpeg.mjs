@@ -1,0 +1,131 @@
+/**
+ * A small ffmpeg, copying only, on FFmpeg 8's libraries (node-av), run as a child process:
+ *   copy [-re] IN OUT FORMAT      every packet of IN goes to OUT unchanged
+ *   probe URL SECONDS             what SECONDS of a URL hold
+ *   encode VIDEO AUDIO SECONDS OUT FORMAT   test pictures and a tone; `none` leaves one out
+ * The last line of the output is JSON: { streams: [{ codec, packets: [sha1 of the data...], dts, pts, key }] }.
+ */
+import { createHash } from 'node:crypto';
+import { Decoder, Demuxer, Encoder, FilterAPI, Log, Muxer } from 'node-av';
+import { AV_LOG_ERROR, AVMEDIA_TYPE_VIDEO } from 'node-av/constants';
+
+const NO_TIME = -(2n ** 63n);
+Log.setLevel(AV_LOG_ERROR);
+
+const [action, ...args] = process.argv.slice(2);
+const streams = [];
+
+function record(packet, timeBase) {
+  const seen = streams[packet.streamIndex];
+  const seconds = (time) => (Number(time) * timeBase.num) / timeBase.den;
+  const dts = packet.dts === NO_TIME ? packet.pts : packet.dts;
+  seen.packets.push(createHash('sha1').update(packet.data).digest('base64url'));
+  seen.dts.push(seconds(dts));
+  seen.pts.push(seconds(packet.pts));
+  seen.keys.push(packet.isKeyframe);
+  return seconds(dts);
+}
+
+function describe(input) {
+  for (const stream of input.streams) {
+    const { codecpar } = stream;
+    streams[stream.index] = {
+      kind: codecpar.codecType === AVMEDIA_TYPE_VIDEO ? 'video' : 'audio',
+      codecId: codecpar.codecId,
+      extradata: codecpar.extradata === null ? '' : Buffer.from(codecpar.extradata).toString('hex'),
+      packets: [],
+      dts: [],
+      pts: [],
+      keys: [],
+    };
+  }
+}
+
+async function copy(paced, from, to, format) {
+  const input = await Demuxer.open(from);
+  describe(input);
+  for (const stream of input.streams) stream.codecpar.codecTag = 0;
+  const output = await Muxer.open(to, { input, format });
+  const index = new Map(input.streams.map((stream) => [stream.index, output.addStream(stream)]));
+  const started = Date.now();
+  for await (const packet of input.packets()) {
+    if (!packet) break;
+    const at = record(packet, input.streams[packet.streamIndex].timeBase);
+    const early = at * 1000 - (Date.now() - started);
+    if (paced && early > 2) await new Promise((done) => setTimeout(done, early));
+    await output.writePacket(packet, index.get(packet.streamIndex));
+    packet.free();
+  }
+  await output.close();
+  await input.close();
+}
+
+async function probe(url, seconds) {
+  const options = { rw_timeout: '8000000' };
+  if (/^rtmps?:/.test(url)) options.rtmp_enhanced_codecs = 'hvc1,av01,vp09';
+  if (/^(rtmps|https):/.test(url)) options.tls_verify = '0';
+  const input = await Demuxer.open(url, { options });
+  describe(input);
+  let first = null;
+  for await (const packet of input.packets()) {
+    if (!packet) break;
+    const at = record(packet, input.streams[packet.streamIndex].timeBase);
+    packet.free();
+    first ??= at;
+    if (at - first > seconds) break;
+  }
+  await input.close();
+}
+
+const VIDEO_OPTIONS = {
+  libx264: { preset: 'veryfast', 'x264-params': 'keyint=25:min-keyint=25:scenecut=0:bframes=2' },
+  libx265: { preset: 'ultrafast', 'x265-params': 'keyint=25:min-keyint=25:bframes=2:log-level=none' },
+  libsvtav1: { preset: '12' },
+  'libvpx-vp9': { deadline: 'realtime', 'cpu-used': '8' },
+};
+
+async function encode(video, audio, seconds, to, format) {
+  const output = await Muxer.open(to, { format });
+  const parts = [];
+  if (video !== 'none') {
+    const input = await Demuxer.open(`testsrc2=s=320x180:r=25,trim=duration=${seconds}`, { format: 'lavfi' });
+    const decoder = await Decoder.create(input.video());
+    const filter = FilterAPI.create('format=yuv420p');
+    const encoder = await Encoder.create(video, { bitrate: '200k', gopSize: 25, options: VIDEO_OPTIONS[video] });
+    parts.push([input, encoder, filter.frames(decoder.frames(input.packets()))]);
+  }
+  if (audio !== 'none') {
+    const rate = audio === 'pcm_alaw' ? 8000 : audio === 'libmp3lame' ? 44100 : 48000;
+    const input = await Demuxer.open(`sine=f=440:r=${rate},atrim=duration=${seconds}`, { format: 'lavfi' });
+    const decoder = await Decoder.create(input.audio());
+    const size = audio === 'libopus' ? 960 : audio === 'libmp3lame' ? 1152 : audio === 'pcm_alaw' ? 320 : 1024;
+    const samples = audio === 'libmp3lame' ? 'fltp' : audio === 'aac' ? 'fltp' : 's16';
+    const layout = audio === 'pcm_alaw' ? 'mono' : 'stereo';
+    const filter = FilterAPI.create(`aformat=sample_fmts=${samples}:channel_layouts=${layout},asetnsamples=${size}`);
+    const encoder = await Encoder.create(audio, audio === 'pcm_alaw' ? {} : { bitrate: '64k' });
+    parts.push([input, encoder, filter.frames(decoder.frames(input.packets()))]);
+  }
+  const indexes = parts.map(([, encoder]) => output.addStream(encoder));
+  await Promise.all(
+    parts.map(async ([input, encoder, frames], i) => {
+      for await (const packet of encoder.packets(frames)) {
+        if (!packet) break;
+        await output.writePacket(packet, indexes[i]);
+        packet.free();
+      }
+      await input.close();
+    }),
+  );
+  await output.close();
+}
+
+try {
+  if (action === 'copy') await copy(args[0] === '-re', ...args.slice(args[0] === '-re' ? 1 : 0));
+  else if (action === 'probe') await probe(args[0], Number(args[1]));
+  else await encode(args[0], args[1], Number(args[2]), args[3], args[4]);
+  console.log(JSON.stringify({ streams }));
+  process.exit(0);
+} catch (error) {
+  console.log(JSON.stringify({ error: String(error?.message ?? error), streams }));
+  process.exit(1);
+}

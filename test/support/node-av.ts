@@ -1,0 +1,65 @@
+/** FFmpeg 8 by the node-av package, in a child process: clips, publishing, playing. See node-av-ffmpeg.mjs. */
+import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Running, run, start } from './programs.ts';
+
+const SCRIPT = fileURLToPath(new URL('./node-av-ffmpeg.mjs', import.meta.url));
+const CACHE = join(tmpdir(), 'sluice-test-clips-1');
+
+export interface SeenStream {
+  readonly kind: 'video' | 'audio';
+  readonly codecId: number;
+  readonly extradata: string;
+  /** A digest of every packet's data. */
+  readonly packets: readonly string[];
+  /** Seconds. */
+  readonly dts: readonly number[];
+  readonly pts: readonly number[];
+  readonly keys: readonly boolean[];
+}
+
+export interface Seen {
+  readonly streams: readonly SeenStream[];
+  readonly error?: string;
+}
+
+export interface ClipSpec {
+  /** FFmpeg's name of an encoder, or `none`. */
+  readonly video: string;
+  readonly audio: string;
+  readonly format: string;
+}
+
+/** Path of a clip, made when it is not there yet. */
+export async function makeClip(spec: ClipSpec, seconds: number): Promise<string> {
+  mkdirSync(CACHE, { recursive: true });
+  const { video, audio, format } = spec;
+  const path = join(CACHE, `${video}-${audio}-${seconds}.${format}`);
+  if (existsSync(path)) return path;
+  const part = `${path}.${process.pid}`;
+  const { code, out, err } = await run(process.execPath, [SCRIPT, 'encode', video, audio, String(seconds), part, format]);
+  if (code !== 0) throw new Error(`no clip of ${video} and ${audio}: ${out} ${err}`);
+  renameSync(part, path);
+  return path;
+}
+
+/** Copies a clip to a URL at the speed of its timestamps. */
+export function publishClip(path: string, url: string): Running {
+  return start(process.execPath, [SCRIPT, 'copy', '-re', path, url, 'flv']);
+}
+
+export async function playUrl(url: string, seconds: number): Promise<Seen> {
+  const { out, err } = await run(process.execPath, [SCRIPT, 'probe', url, String(seconds)]);
+  return readSeen(out, err);
+}
+
+/** The last line of the script's output. */
+export function readSeen(out: string, err: string): Seen {
+  try {
+    return JSON.parse(out.trim().split('\n').at(-1) ?? '') as Seen;
+  } catch {
+    return { streams: [], error: `no answer: ${out.slice(-300)} ${err.slice(-300)}` };
+  }
+}
