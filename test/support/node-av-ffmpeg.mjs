@@ -62,7 +62,7 @@ async function copy(paced, from, to, format) {
 
 async function probe(url, seconds) {
   const options = { rw_timeout: '8000000' };
-  if (/^rtmps?:/.test(url)) options.rtmp_enhanced_codecs = 'hvc1,av01,vp09';
+  if (/^rtmps?:/.test(url)) options.rtmp_enhanced_codecs = 'avc1,hvc1,av01,vp09,mp4a,Opus,.mp3';
   if (/^(rtmps|https):/.test(url)) options.tls_verify = '0';
   const input = await Demuxer.open(url, { options });
   describe(input);
