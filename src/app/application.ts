@@ -8,6 +8,7 @@ import type { StreamKey } from '../media/stream-key.ts';
 import { CertificateStore } from '../runtime/certificate-store.ts';
 import { ConnectionLimits } from '../runtime/connection-limits.ts';
 import { EndpointList } from '../runtime/endpoints.ts';
+import { connectionRoom, openFileLimit } from '../runtime/file-limit.ts';
 import { HttpListener } from '../runtime/http-listener.ts';
 import {
   type ModuleContext,
@@ -43,6 +44,7 @@ export class Application {
   private readonly hub: StreamHub;
   private readonly http: HttpListener;
   private readonly limits: ConnectionLimits;
+  private readonly room: { connections: number; warning: string };
   private readonly admission: Admission;
   private readonly running: RunningModule[] = [];
   private configuration: Configuration;
@@ -56,7 +58,8 @@ export class Application {
     this.tick = new TickWheel(systemClock, onFault);
     const pump = new Pump(systemClock, onFault);
     this.hub = new StreamHub(pump, systemClock, this.tick, (key, host) => this.rulesFor(key, host));
-    this.limits = new ConnectionLimits(server.limits.connections, server.limits.perAddress);
+    this.room = connectionRoom(server.limits.connections, openFileLimit());
+    this.limits = new ConnectionLimits(this.room.connections, server.limits.perAddress);
     this.admission = new Admission(resolver);
     const files = {
       folder: options.configFolder,
@@ -123,6 +126,7 @@ export class Application {
   /** Rejects with the first thing that cannot be had; what had started is stopped again. */
   async start(): Promise<void> {
     for (const warning of this.configuration.warnings) this.log.warn('config.note', { text: warning });
+    if (this.room.warning !== '') this.log.warn('limits.files', { text: this.room.warning });
     try {
       this.tick.start();
       await this.http.open();
@@ -164,7 +168,7 @@ export class Application {
     const changes = diffConfiguration(this.configuration, next);
     this.configuration = next;
     this.admission.policy = next.resolver;
-    this.limits.total = next.server.limits.connections;
+    this.limits.total = connectionRoom(next.server.limits.connections, openFileLimit()).connections;
     this.limits.perAddress = next.server.limits.perAddress;
     this.options.logHub.level = next.server.log.level;
     const needRestart: string[] = [];
