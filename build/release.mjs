@@ -82,7 +82,15 @@ async function makeExecutable({ target, version, outfile, work, base, ensureBase
     const made = join(work, 'made');
     try {
       const { version: nodeVersion } = base;
-      writeWithPkg({ bundle: outfile, target: pkg, base: to, hostBase, version: nodeVersion, to: made, work });
+      writeWithPkg({
+        bundle: outfile,
+        target: pkg,
+        base: to,
+        hostBase,
+        version: nodeVersion,
+        to: made,
+        work,
+      });
       return { executable: made, how: `${stripped}, by pkg` };
     } catch (error) {
       console.log(`${target}: ${error.message}\n${target}: made without pkg instead`);
@@ -95,7 +103,9 @@ async function makeExecutable({ target, version, outfile, work, base, ensureBase
 /** Files of the archive, all below sluice/. */
 function contents({ target, version, executable, nodeLicense }) {
   const system = systemOf(target);
-  const files = [{ name: `sluice/${executableName(target)}`, bytes: readFileSync(executable), executable: true }];
+  const files = [
+    { name: `sluice/${executableName(target)}`, bytes: readFileSync(executable), executable: true },
+  ];
   const add = (name, path) => files.push({ name: `sluice/${name}`, bytes: shipped(path, system, version) });
   for (const folder of ['conf', 'html']) {
     for (const path of walk(join(root, folder))) {
@@ -135,7 +145,9 @@ function parents(name) {
 function writeSums() {
   const archives = readdirSync(RELEASE).filter((name) => /\.(zip|tar\.gz)$/.test(name));
   const lines = archives.sort().map((name) => {
-    const digest = createHash('sha256').update(readFileSync(join(RELEASE, name))).digest('hex');
+    const digest = createHash('sha256')
+      .update(readFileSync(join(RELEASE, name)))
+      .digest('hex');
     return `${digest}  ${name}\n`;
   });
   writeFileSync(join(RELEASE, 'SHA256SUMS'), lines.join(''));

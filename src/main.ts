@@ -7,7 +7,7 @@ import { banner, consoleLanguage } from './app/banner.ts';
 import { type CommandLine, HELP, parseCommandLine } from './app/command-line.ts';
 import { CrashGuard } from './app/crash-guard.ts';
 import { readAsset } from './app/embedded-assets.ts';
-import { argumentsOfUser, besideHome, configFolder } from './app/locations.ts';
+import { argumentsOfRuntime, argumentsOfUser, besideHome, configFolder } from './app/locations.ts';
 import { MODULES } from './app/modules.ts';
 import { readConfiguration } from './app/read-configuration.ts';
 import { VERSION } from './app/version.ts';
@@ -97,8 +97,9 @@ async function run(line: CommandLine, args: readonly string[]): Promise<void> {
     return;
   }
   if (process.env[DETACHED_ENV] !== undefined) writeFileSync(process.env[DETACHED_ENV], `${process.pid}\n`);
-  process.stdout.write(`${banner(application.context, consoleLanguage())}\n`);
+  // First, so that whoever waits for the banner may end us at once.
   handleSignals(application, logHub, writer, folder);
+  process.stdout.write(`${banner(application.context, consoleLanguage())}\n`);
 }
 
 function handleSignals(application: Application, logHub: LogHub, writer: LogWriter, folder: string): void {
@@ -149,10 +150,9 @@ function detach(args: readonly string[], pidFile: string): void {
   const logFile = join(dirname(pidFile), 'sluice.out');
   mkdirSync(dirname(logFile), { recursive: true });
   const out = openSync(logFile, 'a');
-  const script =
-    process.argv[1] !== undefined && process.argv[1] !== process.execPath ? [process.argv[1]] : [];
-  const child = spawn(process.execPath, [...script, ...args], {
+  const child = spawn(process.execPath, [...argumentsOfRuntime(), ...args], {
     detached: true,
+    windowsHide: true,
     stdio: ['ignore', out, out],
     env: { ...process.env, [DETACHED_ENV]: pidFile },
   });

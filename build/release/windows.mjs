@@ -30,14 +30,14 @@ export function writeWindowsExecutable({ base, to, blob, version }) {
 function armFuse(image) {
   const fuse = Buffer.from(`${FUSE}:0`);
   const at = image.indexOf(fuse);
-  if (at < 0 || image.indexOf(fuse, at + 1) >= 0) throw new Error('the base must hold exactly one unset fuse');
+  if (at < 0 || image.indexOf(fuse, at + 1) >= 0)
+    throw new Error('the base must hold exactly one unset fuse');
   image[at + fuse.length - 1] = 0x31;
 }
 
 function describe(entries, version) {
   const [major, minor, patch] = version.split('.').map(Number);
-  const info =
-    Resource.VersionInfo.fromEntries(entries)[0] ?? Resource.VersionInfo.createEmpty();
+  const info = Resource.VersionInfo.fromEntries(entries)[0] ?? Resource.VersionInfo.createEmpty();
   for (const language of info.getAllLanguagesForStringValues()) info.removeAllStringValues(language);
   info.setFileVersion(major, minor, patch, 0, ENGLISH);
   info.setProductVersion(major, minor, patch, 0, ENGLISH);

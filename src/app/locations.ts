@@ -1,6 +1,6 @@
 /**
  * Where things lie: beside the executable when packaged, in the repository otherwise; never the current folder.
- * A packaged executable repeats its own path in argv, a child of it once more.
+ * A packaged executable repeats its own name in argv, a child of it may once more.
  */
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 
@@ -28,11 +28,20 @@ export function configFolder(given: string): string {
   return join(homeFolder(), 'conf');
 }
 
+/**
+ * What the person wrote after the program's name. The first two items are the runtime and the script; inside a single
+ * executable the second is its own name as it was typed, which need not be its path.
+ */
 export function argumentsOfUser(): string[] {
-  const args = process.argv.slice(1);
-  if (!isPackaged()) return args.slice(1);
-  while (args[0] === process.execPath) args.shift();
+  const args = process.argv.slice(2);
+  if (isPackaged()) while (args[0] === process.execPath) args.shift();
   return args;
+}
+
+/** What to start process.execPath with, before the user's arguments, to run this program once more. */
+export function argumentsOfRuntime(): string[] {
+  if (isPackaged() || process.argv[1] === undefined) return [];
+  return [...process.execArgv, process.argv[1]];
 }
 
 /** A name of the configuration as a path: relative ones start beside the executable. */

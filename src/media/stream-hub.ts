@@ -147,7 +147,7 @@ export class StreamHub {
     stream.pause();
     for (const listener of this.listeners) listener.onUnpublish(stream, publication.owner, reason);
     if (this.closing || rules.graceMs === 0 || entry.onDemand !== null) {
-      this.closeEntry(entry, `The publisher of ${stream.key.text} is gone.`);
+      this.closeEntry(entry, this.closing ? reason : `The publisher of ${stream.key.text} is gone.`);
       return;
     }
     entry.timeout = this.tick.after(rules.graceMs, () => {

@@ -23,6 +23,9 @@ interface StreamBinding {
 }
 
 const binding = findBinding();
+const WriteWrap = (binding?.WriteWrap ?? Object) as new () => WriteRequest;
+const streamBaseState = binding?.streamBaseState ?? new Int32Array(1);
+const lastWriteWasAsync = binding?.kLastWriteWasAsync ?? 0;
 let spare: WriteRequest | null = null;
 
 function findBinding(): StreamBinding | null {
@@ -54,11 +57,11 @@ export class DirectWriter {
     return handle && typeof handle.writeBuffer === 'function' ? new DirectWriter(socket, handle) : null;
   }
 
-  /** The bytes go out in the order of all writes to the socket, its own included. */
+  /**
+   * The bytes go out in the order of calls. Whoever uses this writes everything to the socket by it: what the socket's
+   * own stream holds back would be overtaken. A closed handle refuses, which is as good as a destroyed socket.
+   */
   write(bytes: Uint8Array): void {
-    if (this.socket.destroyed || (this.socket as unknown as { _handle: unknown })._handle !== this.handle)
-      return;
-    const { WriteWrap, streamBaseState, kLastWriteWasAsync } = binding!;
     const request = spare ?? new WriteWrap();
     spare = request;
     const error = this.handle.writeBuffer(request, bytes);
@@ -66,7 +69,7 @@ export class DirectWriter {
       this.socket.destroy();
       return;
     }
-    if (streamBaseState[kLastWriteWasAsync] === 0) return;
+    if (streamBaseState[lastWriteWasAsync] === 0) return;
     // The kernel is full: this request belongs to the write now.
     spare = null;
     const size = bytes.length;

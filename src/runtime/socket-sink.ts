@@ -11,24 +11,30 @@ export class SocketSink implements Sink {
   private readonly direct: DirectWriter | null;
   private readonly onEnd: (reason: string) => void;
 
-  constructor(socket: Socket, onEnd: (reason: string) => void) {
+  /** `direct`: the writer of the socket's other sinks, so that all of them write the same way. */
+  constructor(socket: Socket, onEnd: (reason: string) => void, direct = DirectWriter.open(socket)) {
     this.socket = socket;
-    this.direct = DirectWriter.open(socket);
+    this.direct = direct;
     this.onEnd = onEnd;
   }
 
   writable(): boolean {
-    const { direct, socket } = this;
-    return socket.writableLength + (direct === null ? 0 : direct.waitingBytes) < HIGH_WATER_BYTES;
+    const { direct } = this;
+    return (direct === null ? this.socket.writableLength : direct.waitingBytes) < HIGH_WATER_BYTES;
   }
 
   write(bytes: Uint8Array): void {
-    // What the stream still holds back must go first.
-    if (this.direct === null || this.socket.writableLength > 0) this.socket.write(bytes);
-    else this.direct.write(bytes);
+    const { direct } = this;
+    if (direct === null) this.socket.write(bytes);
+    else direct.write(bytes);
   }
 
   end(reason: string): void {
     this.onEnd(reason);
+  }
+
+  /** Another sink to the same socket, with its own end. */
+  fork(onEnd: (reason: string) => void): SocketSink {
+    return new SocketSink(this.socket, onEnd, this.direct);
   }
 }

@@ -21,7 +21,8 @@ let player: FlvBody;
 
 before(async () => {
   server = await TestServer.start({
-    config: '<limits><handshake>1s</handshake><message>64K</message><chunk-streams>8</chunk-streams></limits>',
+    config:
+      '<limits><handshake>1s</handshake><message>64K</message><chunk-streams>8</chunk-streams></limits>',
   });
   publisher = await ClipPublisher.start({ port: server.rtmpPort, name: 'beside' });
   player = await openFlv(server.http('/live/beside.flv'));
@@ -39,14 +40,19 @@ const HANDSHAKE = Buffer.concat([C0C1, Buffer.alloc(1536, 5)]);
 const CONNECT = serializeCommand(3, 0, 128, 'connect', 1, { app: 'live', tcUrl: 'rtmp://127.0.0.1/live' });
 const CREATE = serializeCommand(3, 0, 128, 'createStream', 2, null);
 const PUBLISH = serializeCommand(3, 1, 128, 'publish', 3, null, 'victim', 'live');
-const publishing = (...more: readonly Buffer[]) => Buffer.concat([HANDSHAKE, CONNECT, CREATE, PUBLISH, ...more]);
+const publishing = (...more: readonly Buffer[]) =>
+  Buffer.concat([HANDSHAKE, CONNECT, CREATE, PUBLISH, ...more]);
 
 /** A chunk that announces a message of 16 MB and brings some of it. */
 const HUGE_MESSAGE = Buffer.concat([Buffer.from('06000000ffffff0901000000', 'hex'), Buffer.alloc(128)]);
 const MANY_CHUNK_STREAMS = Buffer.concat(
-  Array.from({ length: 200 }, (_, i) => Buffer.concat([Buffer.of(0, i), Buffer.from('0000000000000900000000', 'hex')])),
+  Array.from({ length: 200 }, (_, i) =>
+    Buffer.concat([Buffer.of(0, i), Buffer.from('0000000000000900000000', 'hex')]),
+  ),
 );
-const DEEP_AMF = Buffer.concat([...Array.from({ length: 400 }, () => Buffer.from('030001610a00000001', 'hex'))]);
+const DEEP_AMF = Buffer.concat([
+  ...Array.from({ length: 400 }, () => Buffer.from('030001610a00000001', 'hex')),
+]);
 
 type Port = 'rtmp' | 'rtmps' | 'http' | 'https';
 
@@ -70,41 +76,201 @@ const HTTP: readonly Port[] = ['http', 'https'];
 
 const CASES: readonly Case[] = [
   { name: 'nothing at all', bytes: Buffer.alloc(0), ports: ['rtmp', 'rtmps', 'https'] },
-  { name: 'nothing, inside TLS', bytes: Buffer.alloc(0), ports: ['rtmps'], inside: true, event: /rtmp\.handshake-timeout/ },
+  {
+    name: 'nothing, inside TLS',
+    bytes: Buffer.alloc(0),
+    ports: ['rtmps'],
+    inside: true,
+    event: /rtmp\.handshake-timeout/,
+  },
   { name: 'nothing and goodbye', bytes: Buffer.alloc(0), ports: ALL, ends: true },
   { name: 'noise', bytes: SEEDED, ports: ALL },
   { name: 'noise inside TLS', bytes: SEEDED, ports: ['rtmps', 'https'], inside: true },
   { name: 'zeros', bytes: Buffer.alloc(100_000), ports: ALL },
   { name: 'ones', bytes: Buffer.alloc(100_000, 0xff), ports: ALL },
-  { name: 'half a handshake', bytes: C0C1.subarray(0, 700), ports: RTMP, inside: true, event: /rtmp\.handshake-timeout/ },
-  { name: 'a handshake and nothing more', bytes: HANDSHAKE, ports: RTMP, inside: true, event: /rtmp\.handshake-timeout/ },
-  { name: 'a handshake byte by byte, then noise', bytes: Buffer.concat([HANDSHAKE.subarray(0, 900)]), step: 1, ports: RTMP, inside: true },
-  { name: 'noise after the handshake', bytes: Buffer.concat([HANDSHAKE, SEEDED]), ports: RTMP, inside: true, event: /^rtmp\./ },
-  { name: 'publish before connect', bytes: Buffer.concat([HANDSHAKE, PUBLISH]), ports: RTMP, inside: true, event: /rtmp\.not-connected/ },
-  { name: 'connect twice', bytes: Buffer.concat([HANDSHAKE, CONNECT, CONNECT]), ports: RTMP, inside: true, event: /rtmp\.second-connect/ },
+  {
+    name: 'half a handshake',
+    bytes: C0C1.subarray(0, 700),
+    ports: RTMP,
+    inside: true,
+    event: /rtmp\.handshake-timeout/,
+  },
+  {
+    name: 'a handshake and nothing more',
+    bytes: HANDSHAKE,
+    ports: RTMP,
+    inside: true,
+    event: /rtmp\.handshake-timeout/,
+  },
+  {
+    name: 'a handshake byte by byte, then noise',
+    bytes: Buffer.concat([HANDSHAKE.subarray(0, 900)]),
+    step: 1,
+    ports: RTMP,
+    inside: true,
+  },
+  {
+    name: 'noise after the handshake',
+    bytes: Buffer.concat([HANDSHAKE, SEEDED]),
+    ports: RTMP,
+    inside: true,
+    event: /^rtmp\./,
+  },
+  {
+    name: 'publish before connect',
+    bytes: Buffer.concat([HANDSHAKE, PUBLISH]),
+    ports: RTMP,
+    inside: true,
+    event: /rtmp\.not-connected/,
+  },
+  {
+    name: 'connect twice',
+    bytes: Buffer.concat([HANDSHAKE, CONNECT, CONNECT]),
+    ports: RTMP,
+    inside: true,
+    event: /rtmp\.second-connect/,
+  },
   { name: 'a message of 16 MB', bytes: publishing(HUGE_MESSAGE), ports: RTMP, inside: true, event: /rtmp\./ },
-  { name: 'hundreds of chunk streams', bytes: publishing(MANY_CHUNK_STREAMS), ports: RTMP, inside: true, event: /rtmp\./ },
-  { name: 'a chunk size of 0', bytes: publishing(serializeControl(1, 0), HUGE_MESSAGE), ports: RTMP, inside: true, event: /rtmp\./ },
-  { name: 'AMF without end', bytes: publishing(serializeMessage(3, 20, 0, 0, DEEP_AMF, 128)), ports: RTMP, inside: true, event: /amf|rtmp/ },
-  { name: 'AMF noise as a command', bytes: Buffer.concat([HANDSHAKE, serializeMessage(3, 20, 0, 0, SEEDED.subarray(0, 100), 128)]), ports: RTMP, inside: true, event: /amf|rtmp/ },
-  { name: 'H.264 that is none', bytes: publishing(serializeMessage(6, 9, 1, 0, Buffer.from('170000000001ffff', 'hex'), 128)), ports: RTMP, inside: true, ends: true },
-  { name: 'media noise', bytes: publishing(...[8, 9, 18, 15, 22].map((type) => serializeMessage(6, type, 1, 0, SEEDED.subarray(0, 300), 128))), ports: RTMP, inside: true, ends: true },
-  { name: 'a publisher cut in mid-chunk', bytes: publishing(serializeMessage(6, 9, 1, 0, SEEDED, 128).subarray(0, 200)), ports: RTMP, inside: true, ends: true },
+  {
+    name: 'hundreds of chunk streams',
+    bytes: publishing(MANY_CHUNK_STREAMS),
+    ports: RTMP,
+    inside: true,
+    event: /rtmp\./,
+  },
+  {
+    name: 'a chunk size of 0',
+    bytes: publishing(serializeControl(1, 0), HUGE_MESSAGE),
+    ports: RTMP,
+    inside: true,
+    event: /rtmp\./,
+  },
+  {
+    name: 'AMF without end',
+    bytes: publishing(serializeMessage(3, 20, 0, 0, DEEP_AMF, 128)),
+    ports: RTMP,
+    inside: true,
+    event: /amf|rtmp/,
+  },
+  {
+    name: 'AMF noise as a command',
+    bytes: Buffer.concat([HANDSHAKE, serializeMessage(3, 20, 0, 0, SEEDED.subarray(0, 100), 128)]),
+    ports: RTMP,
+    inside: true,
+    event: /amf|rtmp/,
+  },
+  {
+    name: 'H.264 that is none',
+    bytes: publishing(serializeMessage(6, 9, 1, 0, Buffer.from('170000000001ffff', 'hex'), 128)),
+    ports: RTMP,
+    inside: true,
+    ends: true,
+  },
+  {
+    name: 'media noise',
+    bytes: publishing(
+      ...[8, 9, 18, 15, 22].map((type) => serializeMessage(6, type, 1, 0, SEEDED.subarray(0, 300), 128)),
+    ),
+    ports: RTMP,
+    inside: true,
+    ends: true,
+  },
+  {
+    name: 'a publisher cut in mid-chunk',
+    bytes: publishing(serializeMessage(6, 9, 1, 0, SEEDED, 128).subarray(0, 200)),
+    ports: RTMP,
+    inside: true,
+    ends: true,
+  },
   { name: 'RTMP to HTTP', bytes: HANDSHAKE, ports: HTTP, inside: true, event: /http\.bad-request/ },
-  { name: 'HTTP to RTMP', bytes: Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'), ports: RTMP, inside: true, event: /rtmp\./ },
-  { name: 'plain HTTP to TLS', bytes: Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'), ports: ['rtmps', 'https'], event: /tls-handshake/ },
-  { name: 'half a request', bytes: Buffer.from('GET /live/x.flv HTTP/1.1\r\nHost'), ports: HTTP, inside: true },
-  { name: 'a request byte by byte that never ends', bytes: Buffer.from('GET / HTTP/1.1\r\nA: b\r\nC:'), step: 1, ports: HTTP, inside: true },
-  { name: 'a head of 100 kB', bytes: Buffer.from(`GET / HTTP/1.1\r\nA: ${'a'.repeat(100_000)}\r\n\r\n`), ports: HTTP, inside: true, event: /http\.bad-request/ },
-  { name: 'a method that is none', bytes: Buffer.from('\x01\x02 / HTTP/1.1\r\n\r\n'), ports: HTTP, inside: true, event: /http\.bad-request/ },
-  { name: 'two lengths', bytes: Buffer.from('GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n'), ports: HTTP, inside: true, event: /http\.bad-request/ },
-  { name: 'a WebSocket with a frame of 10 MB', bytes: Buffer.concat([Buffer.from('GET /live/beside.flv HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n'), Buffer.from('82ff000000000098968000000000', 'hex'), Buffer.alloc(5000)]), ports: HTTP, inside: true, event: /ws-flv\.bad-frame/ },
-  { name: 'a WebSocket with frames that are not masked', bytes: Buffer.concat([Buffer.from('GET /live/beside.flv HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n'), Buffer.from('8205aaaaaaaaaa', 'hex')]), ports: HTTP, inside: true, event: /ws-flv\.bad-frame/ },
-  { name: 'a WebSocket key that is none', bytes: Buffer.from('GET /live/beside.flv HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 99\r\n\r\n'), ports: HTTP, inside: true },
+  {
+    name: 'HTTP to RTMP',
+    bytes: Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'),
+    ports: RTMP,
+    inside: true,
+    event: /rtmp\./,
+  },
+  {
+    name: 'plain HTTP to TLS',
+    bytes: Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'),
+    ports: ['rtmps', 'https'],
+    event: /tls-handshake/,
+  },
+  {
+    name: 'half a request',
+    bytes: Buffer.from('GET /live/x.flv HTTP/1.1\r\nHost'),
+    ports: HTTP,
+    inside: true,
+  },
+  {
+    name: 'a request byte by byte that never ends',
+    bytes: Buffer.from('GET / HTTP/1.1\r\nA: b\r\nC:'),
+    step: 1,
+    ports: HTTP,
+    inside: true,
+  },
+  {
+    name: 'a head of 100 kB',
+    bytes: Buffer.from(`GET / HTTP/1.1\r\nA: ${'a'.repeat(100_000)}\r\n\r\n`),
+    ports: HTTP,
+    inside: true,
+    event: /http\.bad-request/,
+  },
+  {
+    name: 'a method that is none',
+    bytes: Buffer.from('\x01\x02 / HTTP/1.1\r\n\r\n'),
+    ports: HTTP,
+    inside: true,
+    event: /http\.bad-request/,
+  },
+  {
+    name: 'two lengths',
+    bytes: Buffer.from(
+      'GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
+    ),
+    ports: HTTP,
+    inside: true,
+    event: /http\.bad-request/,
+  },
+  {
+    name: 'a WebSocket with a frame of 10 MB',
+    bytes: Buffer.concat([
+      Buffer.from(
+        'GET /live/beside.flv HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n',
+      ),
+      Buffer.from('82ff000000000098968000000000', 'hex'),
+      Buffer.alloc(5000),
+    ]),
+    ports: HTTP,
+    inside: true,
+    event: /ws-flv\.bad-frame/,
+  },
+  {
+    name: 'a WebSocket with frames that are not masked',
+    bytes: Buffer.concat([
+      Buffer.from(
+        'GET /live/beside.flv HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n',
+      ),
+      Buffer.from('8205aaaaaaaaaa', 'hex'),
+    ]),
+    ports: HTTP,
+    inside: true,
+    event: /ws-flv\.bad-frame/,
+  },
+  {
+    name: 'a WebSocket key that is none',
+    bytes: Buffer.from(
+      'GET /live/beside.flv HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 99\r\n\r\n',
+    ),
+    ports: HTTP,
+    inside: true,
+  },
 ];
 
 function portOf(port: Port): number {
-  return { rtmp: server.rtmpPort, rtmps: server.rtmpsPort, http: server.httpPort, https: server.httpsPort }[port];
+  return { rtmp: server.rtmpPort, rtmps: server.rtmpsPort, http: server.httpPort, https: server.httpsPort }[
+    port
+  ];
 }
 
 /** Sends the bytes and waits until the server has closed the connection. */
@@ -143,7 +309,10 @@ describe('bad input', { concurrency: 80 }, () => {
         const counted = [...server.application.context.log.hub.eventTotals]
           .filter(([event, total]) => total > (before.get(event) ?? 0))
           .map(([event]) => event);
-        assert.ok(counted.some((event) => one.event!.test(event)), `counted: ${counted.join(', ') || 'nothing'}`);
+        assert.ok(
+          counted.some((event) => one.event!.test(event)),
+          `counted: ${counted.join(', ') || 'nothing'}`,
+        );
       });
     }
   }
@@ -153,12 +322,17 @@ test('bad input: all is given back and the stream beside was never disturbed', a
   const { limits, sessions, hub } = server.application.context;
   await until('the end of all the others', () => limits.open === 2);
   assert.equal(sessions.size, 2);
-  await until('free names', () => hub.streams().every((stream) => stream.key.name === 'beside' || stream.state === 'lingering'));
+  await until('free names', () =>
+    hub.streams().every((stream) => stream.key.name === 'beside' || stream.state === 'lingering'),
+  );
   assert.deepEqual(server.faults, []);
   assert.equal(player.parser.fault, '');
   assert.equal(orderFault(player.tags), '');
   for (const type of [TAG_AUDIO, TAG_VIDEO]) {
-    assert.ok(indexOfRun(mediaBytes(publisher.sent, type), mediaBytes(player.tags, type)) >= 0, `type ${type} lost something`);
+    assert.ok(
+      indexOfRun(mediaBytes(publisher.sent, type), mediaBytes(player.tags, type)) >= 0,
+      `type ${type} lost something`,
+    );
   }
   const got = player.tags.length;
   await until('media', () => player.tags.length > got + 10);

@@ -37,13 +37,15 @@ test('certificate: made at the first start, renewed while streams run, a broken 
   writeFileSync(paths.key, renewed.key);
   writeFileSync(paths.cert, renewed.cert);
   await server.until('the new certificate', () => server.logged('tls.reloaded').length > 0);
-  for (const port of ports) assert.match((await certificateAt(port)).subjectaltname ?? '', /renewed\.example/);
+  for (const port of ports)
+    assert.match((await certificateAt(port)).subjectaltname ?? '', /renewed\.example/);
 
   writeFileSync(paths.cert, readFileSync(paths.cert, 'utf8').slice(0, 300));
   await server.until('the refusal of the broken one', () =>
     server.logged('tls.reload-failed').some((line) => String(line.fields['cause']).includes(paths.cert)),
   );
-  for (const port of ports) assert.match((await certificateAt(port)).subjectaltname ?? '', /renewed\.example/);
+  for (const port of ports)
+    assert.match((await certificateAt(port)).subjectaltname ?? '', /renewed\.example/);
 
   const got = player.tags.length;
   await server.until('media after the renewal', () => player.tags.length > got + 20);

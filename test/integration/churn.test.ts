@@ -73,7 +73,8 @@ test('churn: 10,000 connections of all kinds leave nothing', async () => {
       Array.from({ length: BATCH }, (_, i) => {
         const kind = i % 20;
         if (kind === 0) return play(server, made / BATCH + i / 20);
-        if (kind < 5) return http(server.httpPort, kind === 1 ? '/live/nobody.flv' : '/api/v1/versions', agent);
+        if (kind < 5)
+          return http(server.httpPort, kind === 1 ? '/live/nobody.flv' : '/api/v1/versions', agent);
         if (kind < 10) return raw(server.rtmpPort, HALF_HANDSHAKE, kind === 6);
         if (kind < 14) return raw(server.rtmpPort, HANDSHAKE, kind === 12);
         if (kind < 17) return raw(server.httpPort, null, kind === 16);
@@ -88,7 +89,10 @@ test('churn: 10,000 connections of all kinds leave nothing', async () => {
   const after = handles();
   for (const [name, count] of Object.entries(after)) {
     // One socket of a keep-alive or a timer of the test itself may be on its way.
-    assert.ok(count <= (before.handles[name] ?? 0) + 2, `${name}: ${before.handles[name] ?? 0} before, ${count} after`);
+    assert.ok(
+      count <= (before.handles[name] ?? 0) + 2,
+      `${name}: ${before.handles[name] ?? 0} before, ${count} after`,
+    );
   }
   assert.equal(publisher.peer.closed, false);
   assert.equal(server.application.context.hub.find('live/cam')?.playerCount, 0);

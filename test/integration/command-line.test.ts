@@ -1,7 +1,7 @@
 /** The program as people start it: commands, exit codes, signals, detaching. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -43,7 +43,11 @@ interface Ports {
 }
 
 /** A configuration folder with ports that are free. */
-async function configuration(name: string, policy = '', config = ''): Promise<{ conf: string; ports: Ports }> {
+async function configuration(
+  name: string,
+  policy = '',
+  config = '',
+): Promise<{ conf: string; ports: Ports }> {
   const conf = join(folder, name, 'conf');
   mkdirSync(conf, { recursive: true });
   const ports = { rtmp: await freePort(), http: await freePort() };
@@ -56,7 +60,11 @@ async function configuration(name: string, policy = '', config = ''): Promise<{ 
   return { conf, ports };
 }
 
-async function launch(conf: string, ports: Ports, ...more: readonly string[]): Promise<{ running: Running; text: () => string }> {
+async function launch(
+  conf: string,
+  ports: Ports,
+  ...more: readonly string[]
+): Promise<{ running: Running; text: () => string }> {
   const running = start(process.execPath, [MAIN, 'run', '-c', conf, ...more]);
   let text = '';
   running.child.stdout?.on('data', (bytes: Buffer) => {
@@ -65,7 +73,10 @@ async function launch(conf: string, ports: Ports, ...more: readonly string[]): P
   running.child.stderr?.on('data', (bytes: Buffer) => {
     text += bytes.toString('utf8');
   });
-  await until(`the start of ${conf}: ${text}`, () => text.includes(String(ports.http)) || running.child.exitCode !== null);
+  await until(
+    `the start of ${conf}: ${text}`,
+    () => text.includes(String(ports.http)) || running.child.exitCode !== null,
+  );
   assert.equal(running.child.exitCode, null, text);
   return { running, text: () => text };
 }
@@ -98,7 +109,10 @@ describe('command line', { concurrency: 3 }, () => {
     const good = await sluice('check', '-c', conf);
     assert.equal(good.code, 0, good.err);
     assert.ok(good.out.includes(String(ports.rtmp)));
-    writeFileSync(join(conf, 'config.xml'), '<config>\n <rtmp>\n  <prot>1935</prot>\n  <chunk-size>7</chunk-size>\n </rtmp>\n</config>');
+    writeFileSync(
+      join(conf, 'config.xml'),
+      '<config>\n <rtmp>\n  <prot>1935</prot>\n  <chunk-size>7</chunk-size>\n </rtmp>\n</config>',
+    );
     const bad = await sluice('check', '-c', conf);
     assert.equal(bad.code, 3);
     assert.match(bad.err, /conf\/config\.xml:3:3: .*prot.*port/);
@@ -156,7 +170,9 @@ describe('command line', { concurrency: 3 }, () => {
     assert.ok(Date.now() - began < 2000);
   });
 
-  test('SIGHUP: a good policy is taken, a broken one is refused and the old one stays', { skip: WINDOWS }, async () => {
+  test('SIGHUP: a good policy is taken, a broken one is refused and the old one stays', {
+    skip: WINDOWS,
+  }, async () => {
     const { conf, ports } = await configuration('hup');
     const { running, text } = await launch(conf, ports);
     await assert.rejects(RtmpPeer.open({ port: ports.rtmp, app: 'garden' }), /Rejected/);

@@ -1,6 +1,6 @@
 /** Forwards between servers in one process: targets, rewrites, retries, loops; the publisher never notices. */
 import assert from 'node:assert/strict';
-import { createServer, type AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { ClipPublisher } from '../support/clip-publisher.ts';
 import { openFlv } from '../support/flv-body.ts';
@@ -50,14 +50,20 @@ function publish(name: string, host = '127.0.0.1'): Promise<ClipPublisher> {
 
 /** Plays the copy and checks that it is the original. */
 async function checkCopy(server: TestServer, path: string, publisher: ClipPublisher): Promise<void> {
-  await until(`${path} at the target`, () => server.application.context.hub.find(path.slice(1, -4))?.state === 'live');
+  await until(
+    `${path} at the target`,
+    () => server.application.context.hub.find(path.slice(1, -4))?.state === 'live',
+  );
   const copy = await openFlv(server.http(path));
   await until(`media of ${path}`, () =>
     [TAG_AUDIO, TAG_VIDEO].every((type) => mediaBytes(copy.tags, type).length > 40),
   );
   assert.equal(orderFault(copy.tags), '');
   for (const type of [TAG_AUDIO, TAG_VIDEO]) {
-    assert.ok(indexOfRun(mediaBytes(publisher.sent, type), mediaBytes(copy.tags, type)) >= 0, `${path}: type ${type} differs`);
+    assert.ok(
+      indexOfRun(mediaBytes(publisher.sent, type), mediaBytes(copy.tags, type)) >= 0,
+      `${path}: type ${type} differs`,
+    );
   }
   copy.close();
 }
@@ -74,9 +80,13 @@ describe('forward', { concurrency: 6 }, () => {
   test('to several targets, with other names, rtmp and rtmps', async () => {
     const publisher = await publish('three');
     await Promise.all(
-      ['/copy/first.flv', '/copy/second.flv', '/secure/third.flv'].map((path) => checkCopy(target, path, publisher)),
+      ['/copy/first.flv', '/copy/second.flv', '/secure/third.flv'].map((path) =>
+        checkCopy(target, path, publisher),
+      ),
     );
-    const third = target.application.context.sessions.all().find((session) => session.streamText === 'secure/third');
+    const third = target.application.context.sessions
+      .all()
+      .find((session) => session.streamText === 'secure/third');
     assert.equal(third?.protocol, 'rtmps');
     publisher.stop();
   });
@@ -84,7 +94,9 @@ describe('forward', { concurrency: 6 }, () => {
   test('of a vhost and of one url, both rewritten', async () => {
     const vhost = await publish('anything', 'first.example');
     await checkCopy(target, '/copy/anything.flv', vhost);
-    const announced = target.application.context.sessions.all().find((one) => one.streamText === 'copy/anything');
+    const announced = target.application.context.sessions
+      .all()
+      .find((one) => one.streamText === 'copy/anything');
     assert.equal(announced?.tcUrl, 'rtmp://second.example/copy');
     const one = await publish('one');
     await checkCopy(target, '/copy/renamed.flv', one);
@@ -95,8 +107,12 @@ describe('forward', { concurrency: 6 }, () => {
   test('to a target that is down and comes up: the publisher never notices', async () => {
     const publisher = await publish('late');
     const player = await openFlv(source.http('/live/late.flv'));
-    await source.until('a retry', () => source.logged('forward.retry').some((line) => String(line.fields['cause']) === 'ECONNREFUSED'));
-    const late = await TestServer.start({ rtmpPorts: `<ip>127.0.0.1</ip><port>${latePort}</port><ssl>off</ssl>` });
+    await source.until('a retry', () =>
+      source.logged('forward.retry').some((line) => String(line.fields['cause']) === 'ECONNREFUSED'),
+    );
+    const late = await TestServer.start({
+      rtmpPorts: `<ip>127.0.0.1</ip><port>${latePort}</port><ssl>off</ssl>`,
+    });
     await checkCopy(late, '/live/late.flv', publisher);
     assert.equal(publisher.peer.closed, false);
     // The target goes away again in mid-stream.
@@ -113,7 +129,9 @@ describe('forward', { concurrency: 6 }, () => {
     const holder = await ClipPublisher.start({ port: target.rtmpPort, name: 'taken' });
     const publisher = await publish('busy');
     await source.until('the refusal', () =>
-      source.logged('forward.retry').some((line) => /NetStream\.Publish\.BadName/.test(String(line.fields['cause']))),
+      source
+        .logged('forward.retry')
+        .some((line) => /NetStream\.Publish\.BadName/.test(String(line.fields['cause']))),
     );
     assert.equal(holder.peer.closed, false);
     assert.equal(publisher.peer.closed, false);
@@ -123,7 +141,8 @@ describe('forward', { concurrency: 6 }, () => {
 });
 
 test('forward: a loop of two servers is refused where it closes', async () => {
-  const policyTo = (port: number) => `<application name="live"><forward>127.0.0.1:${port}</forward></application>`;
+  const policyTo = (port: number) =>
+    `<application name="live"><forward>127.0.0.1:${port}</forward></application>`;
   const a = await TestServer.start();
   const b = await TestServer.start({ policy: policyTo(a.rtmpPort) });
   a.application.reload(TestServer.configuration({ policy: policyTo(b.rtmpPort) }));
@@ -140,7 +159,9 @@ test('forward: a loop of two servers is refused where it closes', async () => {
 test('forward: to itself is refused at once', async () => {
   const a = await TestServer.start();
   a.application.reload(
-    TestServer.configuration({ policy: `<application name="live"><forward>127.0.0.1:${a.rtmpPort}</forward></application>` }),
+    TestServer.configuration({
+      policy: `<application name="live"><forward>127.0.0.1:${a.rtmpPort}</forward></application>`,
+    }),
   );
   const publisher = await ClipPublisher.start({ port: a.rtmpPort, name: 'self' });
   await a.until('the refusal', () => a.logged('forward.refused').length > 0);

@@ -41,17 +41,27 @@ after(async () => {
   await server.close();
 });
 
-async function playlistOf(path: string): Promise<CheckedPlaylist> {
+async function fetchPlaylist(path: string): Promise<CheckedPlaylist> {
   const { status, text, headers } = await ask({ port: server.httpPort, path });
   assert.equal(status, 200, text);
   assert.equal(headers['content-type'], 'application/vnd.apple.mpegurl');
   assert.equal(headers['access-control-allow-origin'], '*');
   const playlist = checkPlaylist(text);
   const violations = playlist.violations.filter(
-    (text) => path.includes(REAL_TIME) || !/off the durations$/.test(text),
+    (violation) => path.includes(REAL_TIME) || !/off the durations$/.test(violation),
   );
   assert.deepEqual(violations, [], text);
   return playlist;
+}
+
+/** Where the media playlist is: what a player is given may be a master playlist. */
+async function mediaPath(path: string): Promise<string> {
+  const playlist = await fetchPlaylist(path);
+  return playlist.isMaster ? `/live/${playlist.variants[0]!.uri}` : path;
+}
+
+async function playlistOf(path: string): Promise<CheckedPlaylist> {
+  return await fetchPlaylist(await mediaPath(path));
 }
 
 async function segmentOf(uri: string): Promise<Buffer> {
@@ -64,13 +74,14 @@ async function segmentOf(uri: string): Promise<Buffer> {
 
 /** Asks again and again until the list is long enough; every step must be one that the RFC allows. */
 async function watch(path: string, segments: number): Promise<CheckedPlaylist> {
-  let playlist = await playlistOf(path);
+  const media = await mediaPath(path);
+  let playlist = await fetchPlaylist(media);
   const { mediaSequence } = playlist;
   const deadline = Date.now() + 20_000;
   while (playlist.mediaSequence + playlist.segments.length - mediaSequence < segments) {
     assert.ok(Date.now() < deadline, `only ${playlist.segments.length} segments`);
     await new Promise((done) => setTimeout(done, 200));
-    const next = await playlistOf(path);
+    const next = await fetchPlaylist(media);
     assert.deepEqual(checkPlaylistUpdate(playlist, next), []);
     playlist = next;
   }
@@ -147,6 +158,7 @@ describe('HLS', { concurrency: 6 }, () => {
       speed: SPEED,
       leadMs: 6000,
     });
+    publishers.push(publisher);
     await watch('/live/short.m3u8', 1);
     publisher.stop();
     let playlist = await playlistOf('/live/short.m3u8');

@@ -19,7 +19,8 @@ for (const element of ['rtmp', 'http'] as const) {
       await assert.rejects(TestServer.start({ [`${element}Ports`]: own }), (error: unknown) => {
         assert.ok(error instanceof ConfigError);
         assert.match(error.message, new RegExp(`Port 127\\.0\\.0\\.1:${port} \\(${element}\\) is in use`));
-        if (process.platform === 'linux') assert.match(error.message, new RegExp(`process ${process.pid}\\)`));
+        if (process.platform === 'linux')
+          assert.match(error.message, new RegExp(`process ${process.pid}\\)`));
         assert.match(error.message, new RegExp(`<${element}><port>`));
         return true;
       });
@@ -51,7 +52,8 @@ test('connections per address: the next one is closed at once, other addresses a
   assert.equal(limits.refused, 2);
   const lines = server.lines.filter((line) => line.event.endsWith('.refused'));
   assert.equal(lines.length, 2);
-  for (const line of lines) assert.match(String(line.fields['cause']), /127\.0\.0\.1 has 4 connections.*config\.xml/);
+  for (const line of lines)
+    assert.match(String(line.fields['cause']), /127\.0\.0\.1 has 4 connections.*config\.xml/);
   if (process.platform === 'linux') {
     const peer = await RtmpPeer.open({ port: server.rtmpPort, localAddress: '127.0.0.2' });
     peer.close();
@@ -67,7 +69,14 @@ test('connections in total: half-open TLS connections count as well', async () =
   const server = await TestServer.start({ config: '<limits><connections>6</connections></limits>' });
   const { limits } = server.application.context;
   const held: Socket[] = [];
-  for (const port of [server.rtmpPort, server.rtmpsPort, server.httpsPort, server.httpPort, server.rtmpsPort, server.rtmpPort]) {
+  for (const port of [
+    server.rtmpPort,
+    server.rtmpsPort,
+    server.httpsPort,
+    server.httpPort,
+    server.rtmpsPort,
+    server.rtmpPort,
+  ]) {
     held.push(await open(port, '127.0.0.1'));
   }
   await server.until('six connections', () => limits.open === 6, 2000);

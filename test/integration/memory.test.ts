@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { makeStreamKey } from '../../src/media/stream-key.ts';
 import type { Sink } from '../../src/media/sink.ts';
+import { makeStreamKey } from '../../src/media/stream-key.ts';
 import { flvFormat } from '../../src/packaging/flv-feed.ts';
-import { addAudio, addVideo, AUDIO, TestHub, VIDEO } from '../support/test-hub.ts';
+import { AUDIO, addAudio, addVideo, TestHub, VIDEO } from '../support/test-hub.ts';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;

@@ -32,14 +32,19 @@ describe('policy', { concurrency: 6 }, () => {
   test('a busy name is refused and its publisher is not disturbed', async () => {
     const first = await publish('busy');
     const said = await refusal(publish('busy'));
-    assert.match(said, /^NetStream\.Publish\.BadName: live\/busy is already being published by 127\.0\.0\.1:\d+/);
+    assert.match(
+      said,
+      /^NetStream\.Publish\.BadName: live\/busy is already being published by 127\.0\.0\.1:\d+/,
+    );
     const player = await openFlv(server.http('/live/busy.flv'));
     await until('media', () => player.tags.length > 100);
     assert.equal(first.peer.closed, false);
     player.close();
     first.stop();
     // Free at once, although the grace time runs.
-    await until('the free name', () => server.logged('rtmp.publish-stop').some((line) => line.fields['stream'] === 'live/busy'));
+    await until('the free name', () =>
+      server.logged('rtmp.publish-stop').some((line) => line.fields['stream'] === 'live/busy'),
+    );
     const second = await publish('busy');
     second.stop();
   });
@@ -56,7 +61,10 @@ describe('policy', { concurrency: 6 }, () => {
     assert.match(first.peer.statuses.at(-1)!.description, /took over live\/take1/);
     first.pause();
     const got = [player.tags.length, viewer.tags.length] as const;
-    await until('media of the new one', () => player.tags.length > got[0] + 50 && viewer.tags.length > got[1] + 50);
+    await until(
+      'media of the new one',
+      () => player.tags.length > got[0] + 50 && viewer.tags.length > got[1] + 50,
+    );
     assert.equal(player.closed, false);
     assert.equal(viewer.closed, false);
     assert.equal(orderFault(player.tags), '');
@@ -77,7 +85,9 @@ describe('policy', { concurrency: 6 }, () => {
     await until('the pause', () => server.application.context.hub.find('live/grace')?.state === 'lingering');
     const lengths = players.map((player) => player.tags.length);
     const second = await publish('grace');
-    await until('media again', () => players.every((player, index) => player.tags.length > lengths[index]! + 60));
+    await until('media again', () =>
+      players.every((player, index) => player.tags.length > lengths[index]! + 60),
+    );
     for (const player of players) {
       assert.equal(player.closed, false);
       assert.equal(orderFault(player.tags), '', 'the timeline goes on');
@@ -102,7 +112,10 @@ describe('policy', { concurrency: 6 }, () => {
     assert.equal(socket.closeCode, 1001);
     assert.match(socket.closeReason, /did not come back/);
     assert.ok(viewer.has('NetStream.Play.UnpublishNotify'));
-    assert.ok(viewer.events.some(({ event, value }) => event === 1 && value === 1), 'no StreamEOF');
+    assert.ok(
+      viewer.events.some(({ event, value }) => event === 1 && value === 1),
+      'no StreamEOF',
+    );
   });
 
   test('a publisher that sends nothing, or stops to, is closed and its name is free', async () => {
@@ -114,8 +127,14 @@ describe('policy', { concurrency: 6 }, () => {
     stops.pause();
     await until('the end of the silent one', () => stops.peer.closed, 5000);
     const causes = server.logged('rtmp.publisher-silent').map((line) => String(line.fields['cause']));
-    assert.ok(causes.some((cause) => /no media within 1 s/.test(cause)), causes.join());
-    assert.ok(causes.some((cause) => /no media for 1 s/.test(cause)), causes.join());
+    assert.ok(
+      causes.some((cause) => /no media within 1 s/.test(cause)),
+      causes.join(),
+    );
+    assert.ok(
+      causes.some((cause) => /no media for 1 s/.test(cause)),
+      causes.join(),
+    );
     (await publish('silent')).stop();
   });
 
@@ -148,7 +167,8 @@ describe('policy', { concurrency: 6 }, () => {
     // Another level in the decoder configuration: the same pictures with a new record.
     const changed = Buffer.from(config.payload);
     const profileLevel = Buffer.from([changed[6]!, changed[7]!, changed[8]!]);
-    for (let at = changed.indexOf(profileLevel); at >= 0; at = changed.indexOf(profileLevel, at + 3)) changed[at + 2] = 0x28;
+    for (let at = changed.indexOf(profileLevel); at >= 0; at = changed.indexOf(profileLevel, at + 3))
+      changed[at + 2] = 0x28;
     const { timestamp } = publisher.sent.at(-1)!;
     publisher.peer.send({ type: TAG_VIDEO, timestamp: timestamp + 40, payload: changed });
     const key = demoTags().find(isKey)!;
@@ -175,13 +195,17 @@ test('reload: a new policy holds for what comes, and what runs goes on', async (
   await until('media', () => player.tags.length > 20);
   assert.match(await refusal(publish('x', { app: 'garden' })), /Rejected/);
   const config = '<limits><per-address>50</per-address></limits><log><level>debug</level></log>';
-  const policy = '<application name="live"><hls><enable>off</enable></hls></application><application name="garden"/>';
+  const policy =
+    '<application name="live"><hls><enable>off</enable></hls></application><application name="garden"/>';
   assert.deepEqual(server.application.reload(TestServer.configuration({ config, policy })), []);
   const flower = await publish('x', { app: 'garden' });
   assert.equal((await ask({ port: server.httpPort, path: '/live/reload.m3u8' })).status, 403);
   assert.equal(server.application.context.limits.perAddress, 50);
   const changed = server.logged('config.changed').map((line) => String(line.fields['name']));
-  assert.ok(changed.some((name) => /per-?address/i.test(name)), changed.join());
+  assert.ok(
+    changed.some((name) => /per-?address/i.test(name)),
+    changed.join(),
+  );
   assert.match(await refusal(publish('one', { app: 'cam/yard' })), /Rejected/);
   const got = player.tags.length;
   await until('media after the reload', () => player.tags.length > got + 20);

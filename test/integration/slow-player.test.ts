@@ -4,7 +4,16 @@ import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { ClipPublisher } from '../support/clip-publisher.ts';
 import { openFlv } from '../support/flv-body.ts';
-import { demoTags, FlvTagParser, type FlvTag, indexOfRun, mediaBytes, orderFault, TAG_SCRIPT, TAG_VIDEO } from '../support/flv-tags.ts';
+import {
+  demoTags,
+  type FlvTag,
+  FlvTagParser,
+  indexOfRun,
+  mediaBytes,
+  orderFault,
+  TAG_SCRIPT,
+  TAG_VIDEO,
+} from '../support/flv-tags.ts';
 import { RtmpPeer } from '../support/rtmp-peer.ts';
 import { TestServer } from '../support/test-server.ts';
 import { until } from '../support/until.ts';
@@ -53,7 +62,12 @@ test('slow players: dropped by GOP, closed with a reason, never a burden for oth
   const server = await TestServer.start({
     policy: `<application name="live"><play><queue>${QUEUE_MS}ms</queue><queue-size>8M</queue-size><stall>${STALL_MS}ms</stall></play></application>`,
   });
-  const publisher = await ClipPublisher.start({ port: server.rtmpPort, name: 'heavy', tags: heavyTags(), leadMs: 0 });
+  const publisher = await ClipPublisher.start({
+    port: server.rtmpPort,
+    name: 'heavy',
+    tags: heavyTags(),
+    leadMs: 0,
+  });
   t.after(async () => {
     publisher.stop();
     await server.close();
@@ -63,7 +77,10 @@ test('slow players: dropped by GOP, closed with a reason, never a burden for oth
   const stuckHttp = rawFlv(server.httpPort);
   const stuckRtmp = await RtmpPeer.open({ port: server.rtmpPort });
   await stuckRtmp.play('heavy');
-  await until('media', () => pausing.parser.tags.length > 5 && stuckHttp.parser.tags.length > 5 && stuckRtmp.tags.length > 5);
+  await until(
+    'media',
+    () => pausing.parser.tags.length > 5 && stuckHttp.parser.tags.length > 5 && stuckRtmp.tags.length > 5,
+  );
   stuckHttp.socket.pause();
   stuckRtmp.socket.pause();
   pausing.socket.pause();
@@ -79,13 +96,23 @@ test('slow players: dropped by GOP, closed with a reason, never a burden for oth
     );
   await until('the end of both stuck players', () => stops().length >= 2, 30_000);
   assert.equal(stops().length, 2);
-  await until('the jump in what the pausing one gets', () => checkJumps(pausing.parser.tags, publisher.sent) > 0);
+  await until(
+    'the jump in what the pausing one gets',
+    () => checkJumps(pausing.parser.tags, publisher.sent) > 0,
+  );
   const got = pausing.parser.tags.length;
   await until('media for the one that reads again', () => pausing.parser.tags.length > got + 50);
   assert.equal(pausing.parser.fault, '');
-  assert.equal(orderFault(pausing.parser.tags), '', 'after a jump there is a key frame with its configuration');
+  assert.equal(
+    orderFault(pausing.parser.tags),
+    '',
+    'after a jump there is a key frame with its configuration',
+  );
   checkJumps(pausing.parser.tags, publisher.sent);
-  assert.ok(indexOfRun(mediaBytes(publisher.sent, TAG_VIDEO), mediaBytes(healthy.tags, TAG_VIDEO)) >= 0, 'the healthy one lost something');
+  assert.ok(
+    indexOfRun(mediaBytes(publisher.sent, TAG_VIDEO), mediaBytes(healthy.tags, TAG_VIDEO)) >= 0,
+    'the healthy one lost something',
+  );
   // What a stuck player has not taken is given up soon, so that its connection is free.
   await until('the end of the connections', () => server.application.context.limits.open <= 3, 6000);
   healthy.close();

@@ -5,7 +5,15 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { indexOfRun } from '../support/flv-tags.ts';
-import { type ClipSpec, makeClip, playUrl, publishClip, readSeen, type Seen, type SeenStream } from '../support/node-av.ts';
+import {
+  type ClipSpec,
+  makeClip,
+  playUrl,
+  publishClip,
+  readSeen,
+  type Seen,
+  type SeenStream,
+} from '../support/node-av.ts';
 import { NODE_AV_MISSING } from '../support/programs.ts';
 import { TestServer } from '../support/test-server.ts';
 
@@ -23,13 +31,13 @@ interface Row extends ClipSpec {
 
 const BOTH: readonly Kind[] = ['video', 'audio'];
 
+// G.711 is not here: FFmpeg 8.1 aborts when it publishes it. programs.test.ts has it from FFmpeg 5.1.
 const ROWS: readonly Row[] = [
   { name: 'h264-aac', video: 'libx264', audio: 'aac', format: 'mp4', kinds: BOTH, hls: BOTH },
   { name: 'hevc-aac', video: 'libx265', audio: 'aac', format: 'mp4', kinds: BOTH, hls: BOTH },
   { name: 'av1-opus', video: 'libsvtav1', audio: 'libopus', format: 'mp4', kinds: BOTH, hls: ['audio'] },
-  { name: 'vp9-opus', video: 'libvpx-vp9', audio: 'libopus', format: 'webm', kinds: BOTH, hls: ['audio'] },
+  { name: 'vp9-opus', video: 'libvpx-vp9', audio: 'libopus', format: 'mp4', kinds: BOTH, hls: ['audio'] },
   { name: 'h264-mp3', video: 'libx264', audio: 'libmp3lame', format: 'mp4', kinds: BOTH, hls: BOTH },
-  { name: 'h264-pcma', video: 'libx264', audio: 'pcm_alaw', format: 'matroska', kinds: BOTH, hls: ['video'] },
   { name: 'aac', video: 'none', audio: 'aac', format: 'mp4', kinds: ['audio'], hls: ['audio'] },
   { name: 'h264', video: 'libx264', audio: 'none', format: 'mp4', kinds: ['video'], hls: ['video'] },
 ];
@@ -65,8 +73,10 @@ function checkTracks(seen: Seen, kinds: readonly Kind[], what: string): void {
   assert.deepEqual(seen.streams.map(({ kind }) => kind).sort(), [...kinds].sort(), `${what}: tracks`);
   for (const { kind, packets, dts, pts, keys } of seen.streams) {
     assert.ok(packets.length > 5, `${what}: ${packets.length} packets of ${kind}`);
-    for (let i = 1; i < dts.length; i++) assert.ok(dts[i]! >= dts[i - 1]!, `${what}: ${kind} time goes back at packet ${i}`);
-    for (let i = 0; i < dts.length; i++) assert.ok(pts[i]! >= dts[i]! - 1e-6, `${what}: ${kind} packet ${i} is shown before it is decoded`);
+    for (let i = 1; i < dts.length; i++)
+      assert.ok(dts[i]! >= dts[i - 1]!, `${what}: ${kind} time goes back at packet ${i}`);
+    for (let i = 0; i < dts.length; i++)
+      assert.ok(pts[i]! >= dts[i]! - 1e-6, `${what}: ${kind} packet ${i} is shown before it is decoded`);
     if (kind === 'video') assert.ok(keys[0], `${what}: begins with no key frame`);
   }
 }
@@ -78,10 +88,15 @@ describe('FFmpeg 8', { concurrency: 3, skip: NODE_AV_MISSING }, () => {
       const publishing = publishClip(clip, urlOf('rtmp', row.name));
       await server.until(`${row.name} is published`, () => {
         const stream = server.application.context.hub.find(`live/${row.name}`);
-        return stream?.state === 'live' && stream.tracks.length === row.kinds.length && stream.cachedBytes > 0;
+        return (
+          stream?.state === 'live' && stream.tracks.length === row.kinds.length && stream.cachedBytes > 0
+        );
       });
       const watched = await Promise.all(
-        OUTPUTS.map(async (output) => ({ output, seen: await playUrl(urlOf(output, row.name), WATCH_SECONDS) })),
+        OUTPUTS.map(async (output) => ({
+          output,
+          seen: await playUrl(urlOf(output, row.name), WATCH_SECONDS),
+        })),
       );
       const { code, out, err } = await publishing.done;
       const sent = readSeen(out, err);
@@ -94,8 +109,13 @@ describe('FFmpeg 8', { concurrency: 3, skip: NODE_AV_MISSING }, () => {
           assert.ok(got.packets.length <= original.packets.length, `${what}: more packets than were sent`);
           if (output !== 'hls') {
             assert.equal(got.codecId, original.codecId, `${what}: codec of ${got.kind}`);
-            assert.equal(got.extradata, original.extradata, `${what}: configuration of ${got.kind}`);
-            assert.ok(indexOfRun(original.packets, got.packets) >= 0, `${what}: packets of ${got.kind} differ from what was sent`);
+            // MP4 and WebM do not give FFmpeg one for VP9; its FLV writer makes it.
+            if (original.extradata !== '')
+              assert.equal(got.extradata, original.extradata, `${what}: configuration of ${got.kind}`);
+            assert.ok(
+              indexOfRun(original.packets, got.packets) >= 0,
+              `${what}: packets of ${got.kind} differ from what was sent`,
+            );
           }
         }
       }

@@ -91,17 +91,24 @@ async function encode(video, audio, seconds, to, format) {
     const input = await Demuxer.open(`testsrc2=s=320x180:r=25,trim=duration=${seconds}`, { format: 'lavfi' });
     const decoder = await Decoder.create(input.video());
     const filter = FilterAPI.create('format=yuv420p');
-    const encoder = await Encoder.create(video, { bitrate: '200k', gopSize: 25, options: VIDEO_OPTIONS[video] });
+    const encoder = await Encoder.create(video, {
+      bitrate: '200k',
+      gopSize: 25,
+      options: VIDEO_OPTIONS[video],
+    });
     parts.push([input, encoder, filter.frames(decoder.frames(input.packets()))]);
   }
   if (audio !== 'none') {
     const rate = audio === 'pcm_alaw' ? 8000 : audio === 'libmp3lame' ? 44100 : 48000;
     const input = await Demuxer.open(`sine=f=440:r=${rate},atrim=duration=${seconds}`, { format: 'lavfi' });
     const decoder = await Decoder.create(input.audio());
-    const size = audio === 'libopus' ? 960 : audio === 'libmp3lame' ? 1152 : audio === 'pcm_alaw' ? 320 : 1024;
+    const size =
+      audio === 'libopus' ? 960 : audio === 'libmp3lame' ? 1152 : audio === 'pcm_alaw' ? 320 : 1024;
     const samples = audio === 'libmp3lame' ? 'fltp' : audio === 'aac' ? 'fltp' : 's16';
     const layout = audio === 'pcm_alaw' ? 'mono' : 'stereo';
-    const filter = FilterAPI.create(`aformat=sample_fmts=${samples}:channel_layouts=${layout},asetnsamples=${size}`);
+    const filter = FilterAPI.create(
+      `aformat=sample_fmts=${samples}:channel_layouts=${layout},asetnsamples=${size}`,
+    );
     const encoder = await Encoder.create(audio, audio === 'pcm_alaw' ? {} : { bitrate: '64k' });
     parts.push([input, encoder, filter.frames(decoder.frames(input.packets()))]);
   }

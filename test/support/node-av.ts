@@ -39,7 +39,15 @@ export async function makeClip(spec: ClipSpec, seconds: number): Promise<string>
   const path = join(CACHE, `${video}-${audio}-${seconds}.${format}`);
   if (existsSync(path)) return path;
   const part = `${path}.${process.pid}`;
-  const { code, out, err } = await run(process.execPath, [SCRIPT, 'encode', video, audio, String(seconds), part, format]);
+  const { code, out, err } = await run(process.execPath, [
+    SCRIPT,
+    'encode',
+    video,
+    audio,
+    String(seconds),
+    part,
+    format,
+  ]);
   if (code !== 0) throw new Error(`no clip of ${video} and ${audio}: ${out} ${err}`);
   renameSync(part, path);
   return path;

@@ -27,10 +27,14 @@ export function findProgram(name: string): string {
 /** The reason for skipping a test, or false when all of them are there. */
 export function missing(...names: readonly string[]): string | false {
   const absent = names.filter((name) => findProgram(name) === '');
-  return absent.length === 0 ? false : `${absent.join(' and ')} ${absent.length > 1 ? 'are' : 'is'} not installed`;
+  return absent.length === 0
+    ? false
+    : `${absent.join(' and ')} ${absent.length > 1 ? 'are' : 'is'} not installed`;
 }
 
-export const NODE_AV_MISSING = existsSync(fileURLToPath(new URL('../../node_modules/node-av', import.meta.url)))
+export const NODE_AV_MISSING = existsSync(
+  fileURLToPath(new URL('../../node_modules/node-av', import.meta.url)),
+)
   ? false
   : 'node-av (FFmpeg 8) is not installed';
 
@@ -41,7 +45,10 @@ export interface Running {
 }
 
 export function start(command: string, args: readonly string[], timeoutMs = 30_000): Running {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, SVT_LOG: '0' } });
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, SVT_LOG: '0' },
+  });
   let out = '';
   let err = '';
   child.stdout.on('data', (bytes: Buffer) => {

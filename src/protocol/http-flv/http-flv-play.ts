@@ -41,19 +41,10 @@ export class HttpFlvPlay {
       this.context.tick.after(CLOSE_GRACE_MS, () => socket.destroy());
     });
     // The headers go out with the first bytes of the stream: one packet less to wait for.
-    let headSent = false;
-    const write = sink.write.bind(sink);
+    const write = sink.write;
     sink.write = (bytes) => {
-      if (!headSent) {
-        headSent = true;
-        sink.write = write;
-        socket.cork();
-        socket.write(`HTTP/1.1 200 OK\r\n${head.join('')}\r\n`, 'latin1');
-        write(bytes);
-        socket.uncork();
-        return;
-      }
-      write(bytes);
+      sink.write = write;
+      sink.write(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\n${head.join('')}\r\n`, 'latin1'), bytes]));
     };
     session.start(key, flvFormat, sink);
     // Not before: a connection that is refused is kept alive and may ask again and again.

@@ -2,6 +2,7 @@
  * What RTMP sessions of both sides share: chunk reading with acknowledgement, protocol control messages, and
  * writing messages. Knows neither sockets nor streams; bytes go out through `Output`.
  */
+import type { Sink } from '../../media/sink.ts';
 import { ProtocolError } from '../../util/errors.ts';
 import { ChunkReader, type RtmpMessage } from '../../wire/rtmp/chunk-reader.ts';
 import { serializeMessage } from '../../wire/rtmp/chunk-writer.ts';
@@ -29,6 +30,8 @@ export interface Output {
   writable(): boolean;
   /** Ends the connection after what was written is sent. */
   close(): void;
+  /** A sink that writes to the transport without a way through the session, where the transport has one. */
+  openSink?(onEnd: (reason: string) => void): Sink;
 }
 
 export interface ConnectionLimits {

@@ -115,6 +115,7 @@ export class RtmpServer {
     const output: Output = {
       write: (bytes) => sink.write(bytes),
       writable: () => sink.writable(),
+      openSink: (onEnd) => sink.fork(onEnd),
       close: () => this.endSocket(socket),
     };
     const created = new RtmpSession(this.services, output, remote, secure, this.context.clock.nowUs());

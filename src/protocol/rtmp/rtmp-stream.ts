@@ -130,7 +130,7 @@ export class RtmpStream implements Sink {
       this.playing = new RtmpPlay({
         hub,
         key,
-        sink: this,
+        sink: session.connection.output.openSink?.((reason) => this.end(reason)) ?? this,
         chunkSize,
         messageStreamId: this.id,
         fourCcs,

@@ -1,0 +1,134 @@
+/**
+ * Publishers and players that come and go over every protocol for minutes (SOAK_MINUTES, default 3): heap, handles,
+ * timers and sessions return to where they were.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { ClipPublisher } from '../support/clip-publisher.ts';
+import { openFlv } from '../support/flv-body.ts';
+import { orderFault } from '../support/flv-tags.ts';
+import { ask } from '../support/http-client.ts';
+import { RtmpPeer } from '../support/rtmp-peer.ts';
+import { TestServer } from '../support/test-server.ts';
+import { until } from '../support/until.ts';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+const MINUTES = Number(process.env['SOAK_MINUTES'] ?? 3);
+const STREAMS = 6;
+const PLAYERS = 24;
+const SLACK_BYTES = 8 * 1024 * 1024;
+
+class Random {
+  private state = 0x2545f491;
+
+  /** A whole number below `limit`; the same run of numbers every time. */
+  below(limit: number): number {
+    this.state = (Math.imul(this.state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((this.state / 2 ** 32) * limit);
+  }
+}
+
+const random = new Random();
+
+function pause(ms: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, ms));
+}
+
+async function publishAndGo(server: TestServer, name: string, isOver: () => boolean): Promise<void> {
+  while (!isOver()) {
+    const tls = random.below(3) === 0;
+    const publisher = await ClipPublisher.start({
+      port: tls ? server.rtmpsPort : server.rtmpPort,
+      tls,
+      name,
+    });
+    await pause(500 + random.below(4000));
+    if (random.below(2) === 0) publisher.crash();
+    else publisher.stop();
+    await until(`the free name ${name}`, () => {
+      const stream = server.application.context.hub.find(`live/${name}`);
+      return stream === undefined || stream.state !== 'live';
+    });
+    await pause(random.below(600));
+  }
+}
+
+async function playAndGo(server: TestServer, isOver: () => boolean): Promise<void> {
+  const { httpPort, httpsPort } = server;
+  while (!isOver()) {
+    const name = `soak${random.below(STREAMS)}`;
+    const way = random.below(7);
+    const patienceMs = 200 + random.below(3000);
+    try {
+      if (way < 2) {
+        const peer = await RtmpPeer.open({
+          port: way === 0 ? server.rtmpPort : server.rtmpsPort,
+          tls: way === 1,
+        });
+        await peer.play(name);
+        await pause(patienceMs);
+        assert.equal(orderFault(peer.tags), '');
+        peer.close();
+      } else if (way === 6) {
+        await ask({ port: httpPort, path: `/live/${name}.m3u8` });
+      } else {
+        const scheme = ['http', 'https', 'ws', 'wss'][way - 2]!;
+        const port = scheme === 'http' || scheme === 'ws' ? httpPort : httpsPort;
+        const body = await openFlv(`${scheme}://127.0.0.1:${port}/live/${name}.flv`);
+        await pause(patienceMs);
+        assert.equal(body.parser.fault, '');
+        assert.equal(orderFault(body.tags), '');
+        body.close();
+      }
+    } catch (error) {
+      // Between two publishers a name may be unknown; anything else is a failure.
+      if (!(error instanceof Error) || !/^(404 |NetStream\.Play\.StreamNotFound)/.test(error.message))
+        throw error;
+      await pause(100);
+    }
+  }
+}
+
+function heapBytes(): number {
+  collect();
+  collect();
+  return process.memoryUsage().heapUsed;
+}
+
+function handleCount(): number {
+  return process.getActiveResourcesInfo().filter((name) => /^(TCP|TLS|Pipe|Timeout)/.test(name)).length;
+}
+
+test(`soak: ${MINUTES} minutes of coming and going`, { timeout: (MINUTES + 2) * 60_000 }, async () => {
+  const server = await TestServer.start({
+    config: '<log><level>info</level></log>',
+    policy:
+      '<application name="live"><publish><grace>1s</grace></publish><hls><duration>1s</duration></hls></application>',
+  });
+  const { tick, sessions, limits, hub } = server.application.context;
+  const turn = async (seconds: number) => {
+    const end = Date.now() + seconds * 1000;
+    const isOver = () => Date.now() > end;
+    await Promise.all([
+      ...Array.from({ length: STREAMS }, (_, i) => publishAndGo(server, `soak${i}`, isOver)),
+      ...Array.from({ length: PLAYERS }, () => playAndGo(server, isOver)),
+    ]);
+    const calm = () => sessions.size === 0 && limits.open === 0 && hub.streams().length === 0;
+    await server.until('calm', calm, 60_000);
+    await pause(4000);
+    server.lines.length = 0;
+    return { heap: heapBytes(), handles: handleCount(), timers: tick.pending };
+  };
+  const warm = await turn(Math.min(20, MINUTES * 15));
+  const end = await turn(MINUTES * 60);
+  assert.deepEqual(server.faults, []);
+  assert.ok(end.handles <= warm.handles + 2, `${warm.handles} handles before, ${end.handles} after`);
+  assert.ok(end.timers <= warm.timers, `${warm.timers} timers before, ${end.timers} after`);
+  const grown = end.heap - warm.heap;
+  assert.ok(grown < SLACK_BYTES, `the heap grew by ${(grown / 1_048_576).toFixed(1)} MB`);
+  await server.close();
+});
