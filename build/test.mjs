@@ -20,7 +20,7 @@ const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'w
 
 const STATIC = [
   ['types', bin('tsc'), ['-p', 'tsconfig.json']],
-  ['lint', bin('biome'), ['ci', '--diagnostic-level=warn', '--error-on-warnings', '.']],
+  ['lint', bin('biome'), ['ci', '--colors=off', '--diagnostic-level=warn', '--error-on-warnings', '.']],
   ['layers', node, ['build/check-layers.mjs']],
   ['dead code', bin('knip'), []],
 ];

@@ -9,8 +9,12 @@ import { ensureInstalled, root } from './install.mjs';
 import { pinned } from './release/bases.mjs';
 import { TARGETS } from './release/targets.mjs';
 
-/** Copied into html/vendor by the bundle. */
+/** Copied into html/vendor by the bundle; what their packages depend on is inside. */
 const VENDORED = ['hls.js', 'mpegts.js'];
+/** Inside hls.js's file without being a package that is installed here. */
+const INSIDE_HLS = `hls.js holds eventemitter3 (MIT, Copyright (c) 2014 Arnout Kazemier) and url-toolkit (Apache-2.0,
+Tom Jenkinson); these licences are to be found in full under ws and mpegts.js.
+`;
 
 /** `metafile`: esbuild's account of the bundle. */
 export function writeThirdParty(metafile) {
@@ -26,7 +30,8 @@ export function writeThirdParty(metafile) {
     '## In the program\n',
     ...[...bundled].sort().map(describe),
     '## In the pages (html/vendor)\n',
-    ...VENDORED.map(describe),
+    INSIDE_HLS,
+    ...VENDORED.flatMap((name) => [name, ...dependenciesOf(name)]).map(describe),
   ];
   writeFileSync(join(root, 'THIRD-PARTY.md'), parts.join('\n'));
 }
@@ -46,6 +51,11 @@ packages of the npm registry:
 |---|---|---|---|
 ${rows.join('\n')}
 `;
+}
+
+function dependenciesOf(name) {
+  const path = join(root, 'node_modules', name, 'package.json');
+  return Object.keys(JSON.parse(readFileSync(path, 'utf8')).dependencies ?? {});
 }
 
 function describe(name) {

@@ -27,8 +27,8 @@ function gzip(bytes) {
   return packed;
 }
 
-/** POSIX ustar. Exported for its test. */
-export function tarOf(files) {
+/** POSIX ustar. */
+function tarOf(files) {
   const parts = [];
   for (const { name, bytes, executable } of files) {
     const folder = name.endsWith('/');

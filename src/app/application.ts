@@ -188,13 +188,15 @@ export class Application {
   /** Ends publishers and players properly, then closes what is left. Idempotent. */
   async stop(reason: string): Promise<void> {
     this.hub.close(reason);
-    for (const module of this.running.splice(0).reverse()) {
+    const modules = this.running.splice(0).reverse();
+    for (const module of modules) {
       await module.stop().catch((error: unknown) => this.options.onFault(error));
     }
     await this.http.close();
     const deadline = Date.now() + STOP_GRACE_MS;
     while (this.limits.open > 0 && Date.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const module of modules) module.destroy?.();
     this.http.destroyConnections();
     this.context.certificates.close();
     this.hub.pump.stop();

@@ -16,7 +16,10 @@ export function openFileLimit(): number | null {
 }
 
 /** Connections that can really be had, and a sentence for the log when that is few. */
-export function connectionRoom(wanted: number, limit: number | null): { connections: number; warning: string } {
+export function connectionRoom(
+  wanted: number,
+  limit: number | null,
+): { connections: number; warning: string } {
   if (limit === null || limit - RESERVED_FILES >= wanted) return { connections: wanted, warning: '' };
   const connections = Math.max(16, limit - RESERVED_FILES);
   const warning =

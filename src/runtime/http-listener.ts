@@ -159,7 +159,9 @@ export class HttpListener {
     this.setCommonHeaders(response);
     const request = this.describe(message, secure);
     if (request === null) {
-      sendText(response, 400, 'The address of this request is malformed.');
+      const text = 'The address of this request is malformed.';
+      if ((message.url ?? '').startsWith('/api/')) sendJson(response, 400, { code: 400, message: text });
+      else sendText(response, 400, text);
       return;
     }
     const method = message.method ?? 'GET';

@@ -44,6 +44,8 @@ export interface RunningModule {
   reload(): readonly string[];
   /** Ends sessions properly; also works after a start that failed half way. */
   stop(): Promise<void>;
+  /** After the grace of a shutdown: cuts connections whose peers did not leave. */
+  destroy?(): void;
 }
 
 export interface ServerModule {

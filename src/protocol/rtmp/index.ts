@@ -43,5 +43,6 @@ async function start(context: ModuleContext): Promise<RunningModule> {
   return {
     reload: () => [],
     stop: () => server.close(),
+    destroy: () => server.destroyConnections(),
   };
 }

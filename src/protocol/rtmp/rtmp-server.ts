@@ -26,6 +26,7 @@ export class RtmpServer {
   private readonly context: ModuleContext;
   private readonly pacer = new ReadPacer();
   private readonly peers = new Map<RtmpSession, Peer>();
+  private readonly sockets = new Set<Socket>();
   private readonly listeners: TcpListener[] = [];
   private readonly services: RtmpServices;
   private readonly ticking;
@@ -109,6 +110,7 @@ export class RtmpServer {
       session?.receive(bytes, this.context.clock.nowUs()),
     );
     const { socket } = reader;
+    this.sockets.add(socket);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     const sink = new SocketSink(socket, () => undefined);
@@ -127,6 +129,7 @@ export class RtmpServer {
     );
     socket.on('end', () => created.finish('the peer ended the connection'));
     socket.once('close', () => {
+      this.sockets.delete(socket);
       // The listener counts TLS connections itself, from before their handshake.
       if (!secure) this.context.limits.leave(address);
       created.finish('the connection is gone');
@@ -165,6 +168,11 @@ export class RtmpServer {
   private tick(): void {
     const now = this.context.clock.nowUs();
     for (const { session } of this.peers.values()) session.tick(now);
+  }
+
+  /** Peers that did not leave in time. */
+  destroyConnections(): void {
+    for (const socket of this.sockets) socket.destroy();
   }
 
   async close(): Promise<void> {
