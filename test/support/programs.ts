@@ -11,7 +11,7 @@ export interface Ran {
 }
 
 /** Path of a program, '' when it is not installed. */
-export function findProgram(name: string): string {
+function findProgram(name: string): string {
   for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']) {
     const path = join(folder, name);
     try {
