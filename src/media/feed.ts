@@ -101,6 +101,8 @@ export class Feed {
   /** Usual time between two pictures of the stream, microseconds; 0 = not known. */
   pictureGapUs = 0;
   private lastPictureUs = 0;
+  /** A random access point of the stream was not carried; the next frame that is takes its place. */
+  private pointIsDue = false;
   /** For the pump: monotonic microseconds of the last flush, its usual cost, and whether one is due. */
   lastFlushUs = 0;
   /** Where the rhythm of flushes stands; the flush that goes with a picture is a little before or after it. */
@@ -131,17 +133,19 @@ export class Feed {
     const slab = this.slab;
     const before = slab.used;
     const slabBefore = slab.slab;
-    if (!this.encoder.encode(frame, slab)) return;
+    if (!this.encoder.encode(frame, slab)) {
+      // This format leaves out the video: players of it start with the sound that follows the key frame.
+      if (isAccessPoint) this.pointIsDue = true;
+      return;
+    }
+    const isPoint = isAccessPoint || this.pointIsDue;
+    this.pointIsDue = false;
     // A frame that did not fit began a new slab at 0.
     const start = slab.slab === slabBefore ? before : 0;
-    this.push(
-      start,
-      slab.used,
-      isAccessPoint ? frame.flags | FRAME_KEY : frame.flags & ~FRAME_KEY,
-      frame.dts,
-    );
-    if (isAccessPoint)
+    this.push(start, slab.used, isPoint ? frame.flags | FRAME_KEY : frame.flags & ~FRAME_KEY, frame.dts);
+    if (isPoint) {
       this.points.push({ position: this.chunks.head - 1, prologue: this.encoder.prologue(frame.dts) });
+    }
     this.trim();
   }
 
