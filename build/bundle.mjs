@@ -2,7 +2,8 @@
  * Sources and assets -> dist/sluice.cjs, one file that any Node >= 20.11 runs. Pages, default configuration and the
  * test clip are part of it (gzip, base64, unpacked when they are asked for). Vendored players are copied to html/vendor.
  */
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -16,14 +17,49 @@ const VENDORED = [
   ['mpegts.js', 'dist/mpegts.js', 'mpegts.js', 'LICENSE', 'mpegts.js.LICENSE.txt'],
 ];
 
-/** Copies the players into html/vendor. */
+/** What the bundle depends on. Keys and certificates that the server makes beside its configuration are not. */
+const INPUTS = ['src', 'html', 'conf', 'build/bundle.mjs', 'package.json', 'package-lock.json'];
+const isSecret = (path) => /\.(key|crt|pem)$/.test(path);
+const OUTFILE = join(root, 'dist', 'sluice.cjs');
+/** Holds the fingerprint of the inputs that OUTFILE was made from. */
+const BUILT_FROM = join(root, 'dist', 'sluice.inputs');
+
+/** False when a source changed, came or went since the last bundle; costs a stat per source. */
+export function isFresh() {
+  return existsSync(OUTFILE) && existsSync(BUILT_FROM) && readFileSync(BUILT_FROM, 'utf8') === fingerprint();
+}
+
+function fingerprint() {
+  const hash = createHash('sha256');
+  const vendored = join('html', 'vendor') + sep;
+  for (const input of INPUTS) {
+    const path = join(root, input);
+    for (const file of statSync(path).isDirectory() ? walk(path) : [path]) {
+      const name = relative(root, file);
+      if (name.startsWith(vendored) || isSecret(name)) continue;
+      const { size, mtimeMs } = statSync(file);
+      hash.update(`${name} ${size} ${mtimeMs}\n`);
+    }
+  }
+  return hash.digest('hex');
+}
+
+/** Copies the players into html/vendor; leaves files alone that are right, because a server may be serving them. */
 export function vendor() {
   const folder = join(root, 'html', 'vendor');
-  rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
+  const wanted = new Map();
   for (const [name, from, to, license, licenseTo] of VENDORED) {
-    cpSync(join(root, 'node_modules', name, from), join(folder, to));
-    cpSync(join(root, 'node_modules', name, license), join(folder, licenseTo));
+    wanted.set(to, join(root, 'node_modules', name, from));
+    wanted.set(licenseTo, join(root, 'node_modules', name, license));
+  }
+  for (const name of readdirSync(folder)) {
+    if (!wanted.has(name)) rmSync(join(folder, name), { recursive: true });
+  }
+  for (const [name, source] of wanted) {
+    const path = join(folder, name);
+    const bytes = readFileSync(source);
+    if (!existsSync(path) || !bytes.equals(readFileSync(path))) writeFileSync(path, bytes);
   }
 }
 
@@ -31,15 +67,17 @@ export function vendor() {
 export async function bundle({ minify = true } = {}) {
   const { build } = await import('esbuild');
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  // Before anything is read: what changes meanwhile makes the next start build again.
+  const inputs = fingerprint();
   vendor();
   const dist = join(root, 'dist');
   mkdirSync(dist, { recursive: true });
   const assets = join(dist, 'assets.js');
   writeFileSync(assets, `export const SLUICE_ASSETS = ${JSON.stringify(collectAssets())};\n`);
-  const outfile = join(dist, 'sluice.cjs');
+  rmSync(BUILT_FROM, { force: true });
   const result = await build({
     entryPoints: [join(root, 'src', 'main.ts')],
-    outfile,
+    outfile: OUTFILE,
     bundle: true,
     platform: 'node',
     format: 'cjs',
@@ -51,7 +89,11 @@ export async function bundle({ minify = true } = {}) {
     metafile: true,
     inject: [assets],
     external: ['bufferutil', 'utf-8-validate'],
-    define: { SLUICE_PACKAGED: 'true', SLUICE_VERSION: JSON.stringify(version) },
+    define: {
+      SLUICE_PACKAGED: 'true',
+      SLUICE_VERSION: JSON.stringify(version),
+      'import.meta.dirname': '""',
+    },
     logLevel: 'warning',
   });
   const [output] = Object.values(result.metafile.outputs).filter((one) => one.entryPoint !== undefined);
@@ -61,7 +103,8 @@ export async function bundle({ minify = true } = {}) {
   if (minify && codeBytes > CODE_BUDGET_BYTES) {
     throw new Error(`the bundle's code is ${codeBytes} bytes, over its budget of ${CODE_BUDGET_BYTES}`);
   }
-  return { outfile, codeBytes, assetBytes, metafile: result.metafile };
+  if (minify) writeFileSync(BUILT_FROM, inputs);
+  return { outfile: OUTFILE, codeBytes, assetBytes, metafile: result.metafile };
 }
 
 function collectAssets() {
@@ -72,7 +115,7 @@ function collectAssets() {
   for (const folder of ['html', 'conf']) {
     for (const path of walk(join(root, folder))) {
       const name = relative(root, path).split(sep).join('/');
-      if (!/\.(key|crt|pem)$/.test(name)) add(name, path);
+      if (!isSecret(name)) add(name, path);
     }
   }
   add('demo/clip.flv', join(root, 'src', 'service', 'demo', 'clip.flv'));

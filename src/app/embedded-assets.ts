@@ -18,7 +18,7 @@ export function readAsset(path: string): Uint8Array | null {
   }
   if (path.includes('..')) return null;
   try {
-    return readFileSync(join(process.cwd(), REPOSITORY_PATHS[path] ?? path));
+    return readFileSync(join(import.meta.dirname, '..', '..', REPOSITORY_PATHS[path] ?? path));
   } catch {
     return null;
   }

@@ -6,7 +6,13 @@ import { test } from 'node:test';
 import { LogWriter } from '../../src/runtime/log-output.ts';
 import type { LogLine } from '../../src/util/log.ts';
 
-const line = (event: string): LogLine => ({ wallMs: Date.now(), level: 'info', session: 's1', event, fields: { n: 1 } });
+const line = (event: string): LogLine => ({
+  wallMs: Date.now(),
+  level: 'info',
+  session: 's1',
+  event,
+  fields: { n: 1 },
+});
 
 function folder(): string {
   return mkdtempSync(join(tmpdir(), 'sluice-log-'));

@@ -330,7 +330,10 @@ const ENDINGS: readonly (readonly [
   ['the connection is gone', (_world, peer) => peer.session.finish('gone')],
   [
     'the connection is gone twice',
-    (_world, peer) => (peer.session.finish('gone'), peer.session.finish('again')),
+    (_world, peer) => {
+      peer.session.finish('gone');
+      peer.session.finish('again');
+    },
   ],
   ['a kick', (_world, peer) => peer.session.kick('by hand')],
   ['garbage', (_world, peer) => peer.receive(Buffer.alloc(5000, 0xff))],
@@ -357,7 +360,13 @@ const ENDINGS: readonly (readonly [
     (_world, peer) => peer.send(9, 1, Buffer.from([0x17, 0, 0, 0, 0, 1, 2]), 0, 6),
   ],
   ['the server closes', (world) => world.t.hub.close('The server is shutting down.')],
-  ['silence', (world, peer) => (world.t.advanceMs(60_000), peer.session.tick(world.t.clock.nowUs()))],
+  [
+    'silence',
+    (world, peer) => {
+      world.t.advanceMs(60_000);
+      peer.session.tick(world.t.clock.nowUs());
+    },
+  ],
 ];
 
 for (const [how, end] of ENDINGS) {
