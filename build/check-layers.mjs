@@ -1,13 +1,16 @@
 /**
- * Holds the architecture: who may import whom, what the data plane may not use, no import cycles, file length.
- * `node build/check-layers.mjs [folder]` reads import lines only; the folder is for its own test.
+ * Holds the architecture: who may import whom, what the data plane may not use, no import cycles, file length, and a
+ * README.md in every folder of sources. `node build/check-layers.mjs [--readmes] [folder]` reads text only: a missing
+ * README.md is a warning without the flag, a fault with it; the folder is for its own test.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const source = resolve(process.argv[2] ?? join(root, 'src'));
+const args = process.argv.slice(2);
+const readmesAreFaults = args.includes('--readmes');
+const source = resolve(args.find((arg) => !arg.startsWith('--')) ?? join(root, 'src'));
 
 /** Layer of each folder, and the folders of its own or a higher layer that it may use all the same. */
 const LAYER = {
@@ -33,7 +36,7 @@ const NEVER = {
 const DATA_PLANE_TOP = 4;
 const FORBIDDEN = [
   [/\basync\b|\bawait\b/, 'async and await'],
-  [/from 'node:(net|dgram|fs|fs\/promises|http|https|tls|child_process)'/, 'I/O of the system'],
+  [/'node:(?!(crypto|buffer)')/, 'I/O, timers or streams of the system (of node: only crypto and buffer)'],
   [/\bset(Timeout|Interval|Immediate)\(/, 'timers'],
 ];
 /** Named exceptions, each with its reason. */
@@ -51,6 +54,7 @@ const imports = new Map(files.map((file) => [file, importsOf(file)]));
 const problems = [];
 for (const file of files) checkFile(file);
 findCycles();
+findMissingReadmes();
 if (problems.length > 0) {
   console.error(problems.join('\n'));
   process.exit(1);
@@ -95,7 +99,7 @@ function checkFile(file) {
 function importsOf(file) {
   const text = readFileSync(join(source, file), 'utf8');
   const found = [];
-  for (const match of text.matchAll(/(?:import|export)[^'";]*?from '(\.[^']+)'/g)) {
+  for (const match of text.matchAll(/(?:(?:import|export)[^'";]*?from |import |import\()'(\.[^']+)'/g)) {
     found.push(
       relative(source, resolve(source, dirname(file), match[1]))
         .split(sep)
@@ -109,8 +113,8 @@ function importsOf(file) {
 function valueImportsOf(file) {
   const text = readFileSync(join(source, file), 'utf8');
   const found = [];
-  for (const match of text.matchAll(/(?:import|export) (?!type )([^'";]*?)from '(\.[^']+)'/g)) {
-    const names = match[1]
+  for (const match of text.matchAll(/(?:import|export) (?!type )(?:([^'";]*?)from )?'(\.[^']+)'/g)) {
+    const names = (match[1] ?? '')
       .replaceAll(/[{}]/g, '')
       .split(',')
       .map((name) => name.trim())
@@ -138,6 +142,18 @@ function findCycles() {
     state.set(file, 'done');
   };
   for (const file of files) visit(file, []);
+}
+
+/** A folder explains itself, or ARCHITECTURE.md does it by its name. Folders that hold only folders need not. */
+function findMissingReadmes() {
+  const architecture = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8');
+  for (const folder of new Set(files.map((file) => dirname(file)))) {
+    if (folder === '.' || existsSync(join(source, folder, 'README.md'))) continue;
+    if (architecture.includes(`\`src/${folder}\``)) continue;
+    const text = `${folder} has no README.md and is not named in ARCHITECTURE.md`;
+    if (readmesAreFaults) problems.push(text);
+    else console.log(`warning: ${text}`);
+  }
 }
 
 function walk(folder) {

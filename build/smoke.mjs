@@ -22,6 +22,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, parse } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { NtExecutable, NtExecutableResource, Resource } from 'resedit';
 import { root } from './install.mjs';
 import { archiveName, executableName, systemOf, TARGETS } from './release/targets.mjs';
 
@@ -31,6 +32,8 @@ const POLL_MS = 20;
 /** Memory is read when the start has settled. */
 const SETTLE_MS = 2000;
 const FLV_BYTES = 64 * 1024;
+/** IMAGE_DIRECTORY_ENTRY_SECURITY */
+const CERTIFICATE_DIRECTORY = 4;
 const EXIT_USAGE = 2;
 const EXIT_CONFIG = 3;
 
@@ -110,6 +113,24 @@ function checkFiles(target, home) {
   assert.equal(machineOf(image), TARGETS[target].machine, 'made for another machine');
   assert.ok(image.includes('NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2:1'), 'holds no program');
   assert.ok(!image.includes(root), "the build folder's path is inside");
+  if (systemOf(target) === 'windows') checkResources(image);
+}
+
+/** What Windows itself reads of the file: the program, icon, version, and no certificate that no longer holds. */
+function checkResources(image) {
+  const executable = NtExecutable.from(image);
+  const { entries } = NtExecutableResource.from(executable);
+  const types = { icon: 3, data: 10, iconGroup: 14 };
+  const count = (type) => entries.filter((entry) => entry.type === type).length;
+  assert.equal(entries.filter(({ type, id }) => type === types.data && id === 'NODE_SEA_BLOB').length, 1);
+  assert.equal(count(types.iconGroup), 1, 'icon groups');
+  assert.ok(count(types.icon) >= 4, 'the icon in its sizes');
+  const [info] = Resource.VersionInfo.fromEntries(entries);
+  const [language] = info.getAllLanguagesForStringValues();
+  assert.equal(info.getStringValues(language).ProductName, 'Sluice');
+  assert.equal(info.getStringValues(language).FileVersion, version);
+  const certificates = executable.newHeader.optionalHeaderDataDirectory.get(CERTIFICATE_DIRECTORY);
+  assert.equal(certificates.size, 0, 'a certificate of somebody else');
 }
 
 /** e_machine of ELF, Machine of PE, cputype of Mach-O. */

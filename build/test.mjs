@@ -21,7 +21,7 @@ const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'w
 const STATIC = [
   ['types', bin('tsc'), ['-p', 'tsconfig.json']],
   ['lint', bin('biome'), ['ci', '--colors=off', '--diagnostic-level=warn', '--error-on-warnings', '.']],
-  ['layers', node, ['build/check-layers.mjs']],
+  ['layers', node, ['build/check-layers.mjs', '--readmes']],
   ['dead code', bin('knip'), []],
 ];
 const TESTS = [
@@ -81,7 +81,7 @@ function runTests(files, name) {
     '--test',
     '--test-reporter=tap',
     `--test-concurrency=${serial ? 1 : 2}`,
-    '--test-timeout=240000',
+    `--test-timeout=${name === 'soak' ? 3_600_000 : 240_000}`,
     '--expose-gc',
   ];
   return new Promise((resolve) => {

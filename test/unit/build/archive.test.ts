@@ -30,7 +30,7 @@ for (const [kind, command, args] of [
 ] as const) {
   const missing = spawnSync(command, [command === 'tar' ? '--version' : '-v']).status !== 0;
   test(`${kind}: unpacks with ${command}, keeps the x bit, does not depend on order`, {
-    skip: missing,
+    skip: missing && `${command} is not installed`,
   }, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'sluice-archive-'));
     try {

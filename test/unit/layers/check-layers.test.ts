@@ -7,13 +7,13 @@ import { test } from 'node:test';
 
 type Files = Readonly<Record<string, string>>;
 
-function check(files: Files): { status: number | null; output: string } {
+function check(files: Files, flags: readonly string[] = []): { status: number | null; output: string } {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-layers-'));
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     writeFileSync(join(folder, name), text);
   }
-  const run = spawnSync(process.execPath, ['build/check-layers.mjs', folder], { encoding: 'utf8' });
+  const run = spawnSync(process.execPath, ['build/check-layers.mjs', ...flags, folder], { encoding: 'utf8' });
   rmSync(folder, { recursive: true });
   return { status: run.status, output: run.stdout + run.stderr };
 }
@@ -75,6 +75,29 @@ const BROKEN: readonly (readonly [string, Files, RegExp])[] = [
     },
     /import cycle/,
   ],
+  [
+    'a higher layer for its side effect',
+    { 'util/bad.ts': "import '../media/b.ts';\nexport {};\n" },
+    /may not import media\/b\.ts/,
+  ],
+  [
+    'a higher layer by import()',
+    { 'util/bad.ts': "export const later = () => import('../media/b.ts');\n" },
+    /may not import media\/b\.ts/,
+  ],
+  [
+    'timers of node: in the data plane',
+    { 'wire/bad.ts': "import { setTimeout as wait } from 'node:timers';\nexport const w = wait;\n" },
+    /may not use I\/O, timers/,
+  ],
+  [
+    'a service imports another',
+    {
+      'service/a/a.ts': 'export const a = 1;\n',
+      'service/b/b.ts': "import { a } from '../a/a.ts';\nexport const b = a;\n",
+    },
+    /a service may not import another/,
+  ],
   ['a file that is too long', { 'util/long.ts': 'export {};\n'.repeat(600) }, /500 are the limit/],
 ];
 
@@ -89,4 +112,11 @@ for (const [name, files, expected] of BROKEN) {
 test('layers: comments and words in strings do not count', () => {
   const text = "// we await nothing, setTimeout( is not used\nexport const text = 'await setTimeout(';\n";
   assert.equal(check({ ...CLEAN, 'media/fine.ts': text }).status, 0);
+});
+
+test('layers: a folder without README.md is told, and refused with --readmes', () => {
+  assert.match(check(CLEAN).output, /warning: protocol\/x has no README\.md/);
+  assert.equal(check(CLEAN, ['--readmes']).status, 1);
+  // util and media are named in ARCHITECTURE.md; folders that hold only folders need nothing.
+  assert.equal(check({ ...CLEAN, 'protocol/x/README.md': '# X\n' }, ['--readmes']).status, 0);
 });
