@@ -1,6 +1,6 @@
 /** Entry: reads the command line and the configuration, runs the application, turns signals into a clean end. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Application } from './app/application.ts';
 import { banner, consoleLanguage } from './app/banner.ts';
@@ -104,6 +104,7 @@ async function run(line: CommandLine, args: readonly string[]): Promise<void> {
 
 function handleSignals(application: Application, logHub: LogHub, writer: LogWriter, folder: string): void {
   const log = logHub.logger();
+  const fromTerminal = process.stdin.isTTY && process.env[DETACHED_ENV] === undefined;
   let stopping = false;
   const stop = (signal: string) => {
     if (stopping) process.exit(EXIT_FAULT);
@@ -123,10 +124,20 @@ function handleSignals(application: Application, logHub: LogHub, writer: LogWrit
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
   process.on('SIGHUP', () => {
-    // A closed console window on Windows arrives as SIGHUP; there it means the end.
-    if (process.platform === 'win32') stop('SIGHUP');
+    // A console window or terminal that was closed arrives as SIGHUP too; then it means the end.
+    if (process.platform === 'win32' || (fromTerminal && !hasTerminal())) stop('SIGHUP');
     else reload(application, logHub, folder);
   });
+}
+
+/** Whether the terminal that we were started from is still there. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function reload(application: Application, logHub: LogHub, folder: string): void {

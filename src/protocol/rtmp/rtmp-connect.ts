@@ -46,7 +46,7 @@ export function readConnect(command: Command): ConnectRequest {
     host: vhost,
     pageUrl: info.pageUrl,
     flashVersion: info.flashVer,
-    fourCcs: acceptedFourCcs(info),
+    fourCcs: knownFourCcs(acceptedFourCcs(info)),
     multitrack: (info.capsEx & CAPS_MULTITRACK) !== 0,
     via:
       typeof via === 'string'
@@ -58,6 +58,11 @@ export function readConnect(command: Command): ConnectRequest {
     answer: enhancedAnswer(info, OWN_CAPS),
     objectEncoding: info.objectEncoding,
   };
+}
+
+/** Codecs that we never send make no difference, and must not make players ask for bytes of their own. */
+function knownFourCcs(accepted: ReadonlySet<string> | null): ReadonlySet<string> | null {
+  return accepted && new Set(FOUR_CCS.filter((fourCc) => accepted.has(fourCc)));
 }
 
 export function answerConnect(

@@ -24,6 +24,9 @@ const INITIAL_CHUNK_SIZE = 128;
 /** What is acknowledged when the peer never said how often. */
 const DEFAULT_ACK_BYTES = 2_500_000;
 
+/** A peer that asks and asks but reads no answer is let go. */
+const MAX_UNREAD_BYTES = 64 * 1024;
+
 export interface Output {
   write(bytes: Uint8Array): void;
   /** False while too much waits to be sent. */
@@ -47,6 +50,8 @@ export class RtmpConnection {
   private chunkSize = INITIAL_CHUNK_SIZE;
   private ackEvery = DEFAULT_ACK_BYTES;
   private ackedAt = 0;
+  /** Bytes of answers that were written although the peer takes nothing. */
+  private unreadBytes = 0;
 
   constructor(output: Output, limits: ConnectionLimits, onMessage: (message: RtmpMessage) => void) {
     this.output = output;
@@ -58,7 +63,7 @@ export class RtmpConnection {
   receive(bytes: Uint8Array): void {
     this.bytesIn += bytes.length;
     this.reader.receive(bytes);
-    if (this.bytesIn - this.ackedAt >= this.ackEvery) {
+    if (this.bytesIn - this.ackedAt >= this.ackEvery && !this.reader.stopped) {
       this.ackedAt = this.bytesIn;
       this.sendU32(MESSAGE_ACKNOWLEDGEMENT, this.bytesIn >>> 0);
     }
@@ -70,6 +75,8 @@ export class RtmpConnection {
   }
 
   private receiveMessage(message: RtmpMessage): void {
+    if (this.unreadBytes > MAX_UNREAD_BYTES)
+      throw new ProtocolError('rtmp.answers-not-read', this.unreadBytes);
     switch (message.typeId) {
       case MESSAGE_USER_CONTROL:
         this.receiveUserControl(message.payload);
@@ -127,7 +134,9 @@ export class RtmpConnection {
   }
 
   send(chunkStreamId: number, typeId: number, streamId: number, payload: Uint8Array, timestamp = 0): void {
-    this.output.write(serializeMessage(chunkStreamId, typeId, streamId, timestamp, payload, this.chunkSize));
+    const bytes = serializeMessage(chunkStreamId, typeId, streamId, timestamp, payload, this.chunkSize);
+    this.unreadBytes = this.output.writable() ? 0 : this.unreadBytes + bytes.length;
+    this.output.write(bytes);
   }
 
   private sendU32(typeId: number, value: number): void {

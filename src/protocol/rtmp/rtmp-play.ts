@@ -7,6 +7,7 @@ import { rtmpFormat } from '../../packaging/rtmp-feed.ts';
 
 /** RTMP players expect to wait for a stream that is about to begin. */
 const WAIT_FOR_STREAM_MS = 10_000;
+const NOTHING: readonly string[] = [];
 
 export interface RtmpPlayOptions {
   readonly hub: StreamHub;
@@ -20,6 +21,7 @@ export interface RtmpPlayOptions {
 
 export class RtmpPlay {
   readonly subscription: Subscription;
+  private readonly toldLeftOut = new Set<string>();
 
   /** Throws RejectedError. */
   constructor(options: RtmpPlayOptions) {
@@ -32,9 +34,22 @@ export class RtmpPlay {
     this.subscription = options.hub.subscribe(options.key, format, options.sink, 'gop', WAIT_FOR_STREAM_MS);
   }
 
-  /** What the peer's codecs cannot take, in words. */
-  leftOut(): string[] {
-    return this.subscription.feed.encoder.leftOut().map((missing) => missing.reason);
+  /** Whether the stream ever had anything to send. */
+  hasStarted(): boolean {
+    return this.subscription.feed.chunks.head > 0;
+  }
+
+  /** What the peer's codecs cannot take, in words; every sentence once. */
+  newlyLeftOut(): readonly string[] {
+    const missing = this.subscription.feed.encoder.leftOut();
+    if (missing.length === this.toldLeftOut.size) return NOTHING;
+    const reasons: string[] = [];
+    for (const { reason } of missing) {
+      if (this.toldLeftOut.has(reason)) continue;
+      this.toldLeftOut.add(reason);
+      reasons.push(reason);
+    }
+    return reasons;
   }
 
   pause(paused: boolean): void {

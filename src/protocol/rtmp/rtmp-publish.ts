@@ -27,23 +27,31 @@ export class RtmpPublish {
 
   /** Hot path. Throws ProtocolError. */
   receive(message: RtmpMessage, nowUs: number): void {
-    this.lastMediaUs = nowUs;
     switch (message.typeId) {
       case MESSAGE_VIDEO:
+        this.lastMediaUs = nowUs;
         this.ingest.video(message.timestamp, message.payload);
         return;
       case MESSAGE_AUDIO:
+        this.lastMediaUs = nowUs;
         this.ingest.audio(message.timestamp, message.payload);
         return;
       case MESSAGE_DATA_AMF0:
+        this.onData(nowUs);
         this.ingest.script(message.timestamp, message.payload);
         return;
       case MESSAGE_DATA_AMF3:
-        // A leading 0 says that AMF0 follows.
-        this.ingest.script(message.timestamp, message.payload.subarray(1));
+        this.onData(nowUs);
+        // A leading 0 says that AMF0 follows; some senders leave it out.
+        this.ingest.script(message.timestamp, message.payload.subarray(message.payload[0] === 0 ? 1 : 0));
         return;
       default:
     }
+  }
+
+  /** Data keep a stream alive; but metadata alone are not the first packet that is waited for. */
+  private onData(nowUs: number): void {
+    if (this.lastMediaUs !== 0) this.lastMediaUs = nowUs;
   }
 
   /** '' while all is well, else why the publisher must go. */

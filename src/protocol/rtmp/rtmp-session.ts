@@ -34,6 +34,7 @@ import { RtmpStream } from './rtmp-stream.ts';
 const MAX_STREAMS = 32;
 /** What may arrive while a publish or play request is being decided. */
 const MAX_BACKLOG_BYTES = 4 * 1024 * 1024;
+const HELD_OVERHEAD_BYTES = 64;
 const PING_EVERY_US = 30_000_000;
 
 interface HeldMessage {
@@ -65,12 +66,15 @@ export class RtmpSession implements LiveSession {
   /** Totals of message streams that the peer deleted. */
   private deletedBytes = 0;
   private deletedDropped = 0;
-  private nextStreamId = 1;
   private readonly startUs: number;
+  /** Since when nothing was published, played or asked for. */
+  private idleSinceUs: number;
   private lastPingUs: number;
   /** Streams that wait for a decision; messages are held back meanwhile. */
   private deciding = 0;
   private backlog: HeldMessage[] = [];
+  /** First message of the backlog that is still to be handled. */
+  private backlogAt = 0;
   private backlogBytes = 0;
   private nowUs: number;
   closed = false;
@@ -84,6 +88,7 @@ export class RtmpSession implements LiveSession {
     this.startUs = nowUs;
     this.nowUs = nowUs;
     this.lastPingUs = nowUs;
+    this.idleSinceUs = nowUs;
     this.log = services.log.child(this.id);
     this.handshake = new ServerHandshake({ randomBytes, nowMs: Math.round(nowUs / 1000) });
     this.connection = new RtmpConnection(output, services.limits(), (message) => this.onMessage(message));
@@ -136,7 +141,7 @@ export class RtmpSession implements LiveSession {
   }
 
   private hold(message: RtmpMessage): void {
-    this.backlogBytes += message.payload.length + 64;
+    this.backlogBytes += message.payload.length + HELD_OVERHEAD_BYTES;
     if (this.backlogBytes > MAX_BACKLOG_BYTES)
       throw new ProtocolError('rtmp.impatient', 'too much data before the answer');
     const { typeId, streamId, timestamp, chunkStreamId } = message;
@@ -163,15 +168,27 @@ export class RtmpSession implements LiveSession {
 
   /** Goes on with what was held back while somebody decided. */
   private resume(): void {
-    while (this.backlog.length > 0 && this.deciding === 0 && !this.closed) {
-      const message = this.backlog.shift()!;
-      this.backlogBytes -= message.payload.length + 64;
+    while (this.backlogAt < this.backlog.length && this.deciding === 0 && !this.closed) {
+      const message = this.backlog[this.backlogAt++]!;
+      this.backlogBytes -= message.payload.length + HELD_OVERHEAD_BYTES;
       try {
         this.dispatch(message);
       } catch (error) {
         this.fail(error);
       }
     }
+    if (this.backlogAt === this.backlog.length) this.forgetBacklog();
+  }
+
+  private forgetBacklog(): void {
+    this.backlog = [];
+    this.backlogAt = 0;
+    this.backlogBytes = 0;
+  }
+
+  /** Bytes of messages that wait for a decision, with an allowance for each message. */
+  get heldBytes(): number {
+    return this.backlogBytes;
   }
 
   private onCommand(streamId: number, command: Command): void {
@@ -233,7 +250,7 @@ export class RtmpSession implements LiveSession {
 
   private onConnect(command: Command): void {
     if (this.connectRequest !== null) throw new ProtocolError('rtmp.second-connect');
-    const request = readConnect(command);
+    const request = this.tryReadConnect(command);
     this.tcUrl = request.tcUrl;
     this.pageUrl = request.pageUrl;
     this.userAgent = request.flashVersion;
@@ -255,10 +272,20 @@ export class RtmpSession implements LiveSession {
     this.log.debug('rtmp.connect', { remote: this.remote, app: request.app, agent: request.flashVersion });
   }
 
+  /** An address that is none is refused in words. */
+  private tryReadConnect(command: Command): ConnectRequest {
+    try {
+      return readConnect(command);
+    } catch (error) {
+      if (error instanceof RejectedError) refuseConnect(this.connection, command, error.message);
+      throw error;
+    }
+  }
+
   private createStream(command: Command): void {
-    if (this.streams.size >= MAX_STREAMS) throw new ProtocolError('rtmp.too-many-streams', MAX_STREAMS);
-    const id = this.nextStreamId++;
-    this.streams.set(id, new RtmpStream(this, id));
+    let id = 1;
+    while (this.streams.has(id)) id++;
+    this.streamFor(id);
     this.send(createStreamResult(command.transactionId, id));
   }
 
@@ -269,7 +296,6 @@ export class RtmpSession implements LiveSession {
       if (this.streams.size >= MAX_STREAMS) throw new ProtocolError('rtmp.too-many-streams', MAX_STREAMS);
       stream = new RtmpStream(this, streamId);
       this.streams.set(streamId, stream);
-      if (streamId >= this.nextStreamId) this.nextStreamId = streamId + 1;
     }
     return stream;
   }
@@ -277,11 +303,10 @@ export class RtmpSession implements LiveSession {
   private deleteStream(streamId: number, command: Command): void {
     const named = command.args[0];
     // GStreamer sends the stream's name here; its only stream is meant.
-    const id =
-      typeof named === 'number' ? named : this.streams.has(streamId) ? streamId : [...this.streams.keys()][0];
-    if (id === undefined) return;
-    const stream = this.streams.get(id);
-    if (stream === undefined) return;
+    const only = this.streams.size === 1 ? this.streams.keys().next().value : undefined;
+    const id = typeof named === 'number' ? named : this.streams.has(streamId) ? streamId : only;
+    const stream = id === undefined ? undefined : this.streams.get(id);
+    if (id === undefined || stream === undefined) return;
     stream.close('the peer deleted the stream');
     this.deletedBytes += stream.bytesSent();
     this.deletedDropped += stream.dropped();
@@ -330,7 +355,8 @@ export class RtmpSession implements LiveSession {
       this.fail(new ProtocolError('rtmp.handshake-timeout', `not connected after ${handshakeMs / 1000} s`));
       return;
     }
-    if (this.role === 'control' && this.deciding === 0 && aliveMs > handshakeMs * 3) {
+    if (this.deciding > 0 || this.isActive()) this.idleSinceUs = nowUs;
+    else if (nowUs - this.idleSinceUs > handshakeMs * 3000) {
       this.fail(new ProtocolError('rtmp.idle', 'neither publishes nor plays'));
       return;
     }
@@ -350,10 +376,21 @@ export class RtmpSession implements LiveSession {
       this.lastPingUs = nowUs;
       this.connection.sendUserControl(USER_CONTROL_PING_REQUEST, Math.round(nowUs / 1000));
     }
+    for (const stream of this.streams.values()) stream.tellLeftOut();
+  }
+
+  /** Whether any message stream publishes or plays. */
+  isActive(): boolean {
+    for (const stream of this.streams.values()) if (stream.isActive()) return true;
+    return false;
   }
 
   private fail(error: unknown): void {
-    if (this.closed) return;
+    const isPeers = error instanceof ProtocolError || error instanceof RejectedError;
+    if (this.closed) {
+      if (!isPeers) this.services.onFault(error);
+      return;
+    }
     if (error instanceof ProtocolError) {
       this.log.counted(error.code, {
         remote: this.remote,
@@ -377,8 +414,11 @@ export class RtmpSession implements LiveSession {
   /** We end it; what was written is still sent. Idempotent. */
   close(reason: string): void {
     if (this.closed) return;
-    this.finish(reason);
-    this.connection.output.close();
+    try {
+      this.finish(reason);
+    } finally {
+      this.connection.output.close();
+    }
   }
 
   /** The connection is gone (or is being closed): everything the session holds is given back. Idempotent. */
@@ -387,8 +427,15 @@ export class RtmpSession implements LiveSession {
     this.closed = true;
     this.closeReason = reason;
     this.connection.stop();
-    this.backlog = [];
-    for (const stream of this.streams.values()) stream.close(this.closeReason);
+    this.forgetBacklog();
+    for (const stream of this.streams.values()) {
+      try {
+        stream.close(reason);
+      } catch (error) {
+        // What one stream does wrong must not keep the names of the others.
+        this.services.onFault(error);
+      }
+    }
     this.services.onClosed(this);
   }
 }

@@ -15,6 +15,7 @@ import { RtmpPublish } from './rtmp-publish.ts';
 import type { RtmpSession } from './rtmp-session.ts';
 
 const DATA_CHUNK_STREAM = 5;
+const NO_REASONS: readonly string[] = [];
 
 export class RtmpStream implements Sink {
   private readonly session: RtmpSession;
@@ -23,7 +24,6 @@ export class RtmpStream implements Sink {
   private playing: RtmpPlay | null = null;
   private name = '';
   private asked = false;
-  private closed = false;
   /** Totals of players that ended on this stream. */
   private endedBytes = 0;
   private endedDropped = 0;
@@ -34,13 +34,22 @@ export class RtmpStream implements Sink {
   }
 
   publish(command: Command): void {
-    const address = this.begin(command);
+    const address = this.tryBegin(command, STATUS.publishDenied);
     this.session.decide(this.decidePublish(address));
   }
 
   play(command: Command): void {
-    const address = this.begin(command);
+    const address = this.tryBegin(command, STATUS.playFailed);
     this.session.decide(this.decidePlay(address));
+  }
+
+  private tryBegin(command: Command, refusal: string): StreamAddress {
+    try {
+      return this.begin(command);
+    } catch (error) {
+      if (error instanceof RejectedError) this.status('error', refusal, error.message);
+      throw error;
+    }
   }
 
   /** Checks that the stream is free and reads where the peer wants to go. */
@@ -76,7 +85,8 @@ export class RtmpStream implements Sink {
       const via = session.connectRequest?.via ?? [];
       services.checkLoop(via);
       const key = await services.admit(this.request('publish', address));
-      if (session.closed || this.closed) return;
+      if (session.closed) return;
+      const { firstPacketMs, idleMs } = services.publishTimes(key, address.vhost);
       const publication = services.hub.publish(key, {
         id: session.id,
         protocol: session.protocol,
@@ -85,7 +95,11 @@ export class RtmpStream implements Sink {
         via,
         revoke: (reason) => this.revoke(reason),
       });
-      const { firstPacketMs, idleMs } = services.publishTimes(key, address.vhost);
+      if (session.closed) {
+        // It took the name over from another message stream of its own connection.
+        publication.end(session.closeReason);
+        return;
+      }
       this.publishing = new RtmpPublish(publication, services.nowUs(), firstPacketMs, idleMs);
       this.setRole('publisher', key);
       this.status('status', STATUS.publishStart, `${key.text} is now published.`);
@@ -108,7 +122,7 @@ export class RtmpStream implements Sink {
     const { services } = session;
     try {
       const key = await services.admit(this.request('play', address));
-      if (session.closed || this.closed) return;
+      if (session.closed) return;
       session.connection.sendUserControl(USER_CONTROL_STREAM_BEGIN, this.id);
       this.status('status', STATUS.playReset, `Playing and resetting ${key.text}.`);
       this.status('status', STATUS.playStart, `Started playing ${key.text}.`);
@@ -136,9 +150,7 @@ export class RtmpStream implements Sink {
         fourCcs,
         multitrack,
       });
-      for (const reason of this.playing.leftOut()) {
-        session.log.info('rtmp.track-left-out', { stream: key.text, reason });
-      }
+      this.tellLeftOut();
       session.onPlaying();
     } catch (error) {
       if (error instanceof RejectedError) {
@@ -153,6 +165,17 @@ export class RtmpStream implements Sink {
     this.session.role = role;
     this.session.streamText = key.text;
     this.session.services.onRole(this.session);
+  }
+
+  /** Logs, once there are tracks, which of them the player's codecs leave out. */
+  tellLeftOut(): void {
+    const reasons = this.playing?.newlyLeftOut() ?? NO_REASONS;
+    for (const reason of reasons)
+      this.session.log.info('rtmp.track-left-out', { stream: this.session.streamText, reason });
+  }
+
+  isActive(): boolean {
+    return this.publishing !== null || this.playing !== null;
   }
 
   /** Hot path. */
@@ -212,16 +235,23 @@ export class RtmpStream implements Sink {
   }
 
   end(reason: string): void {
+    const { session } = this;
+    if (session.closed) return;
+    const isMissing = this.playing !== null && !this.playing.hasStarted();
     this.forgetPlayer();
-    this.status('status', STATUS.playUnpublishNotify, reason);
-    this.session.connection.sendUserControl(USER_CONTROL_STREAM_EOF, this.id);
-    this.status('status', STATUS.playStop, reason);
-    this.session.close(reason);
+    this.asked = false;
+    if (isMissing) this.status('error', STATUS.playStreamNotFound, reason);
+    else {
+      this.status('status', STATUS.playUnpublishNotify, reason);
+      session.connection.sendUserControl(USER_CONTROL_STREAM_EOF, this.id);
+      this.status('status', STATUS.playStop, reason);
+    }
+    // Another message stream of this connection may still publish or play.
+    if (!session.isActive()) session.close(reason);
   }
 
   /** Gives back lease or subscription. Idempotent; the stream may publish or play again afterwards. */
   close(reason: string): void {
-    if (this.session.closed) this.closed = true;
     this.asked = false;
     const { publishing, playing } = this;
     this.publishing = null;

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FRAME_KEY, Frame } from '../../../src/media/frame.ts';
+import { flvFormat, wsFlvFormat } from '../../../src/packaging/flv-feed.ts';
+import { FlvTagReader } from '../../../src/wire/flv/tag-reader.ts';
+import {
+  CLIPS,
+  encodeAll,
+  openEncoder,
+  readLines,
+  recordingOf,
+  sentLines,
+  trackLines,
+} from '../../support/feed-frames.ts';
+import { parseFlv } from '../../support/flv-tags.ts';
+import { FlvRecorder } from './flv-recorder.ts';
+
+function read(bytes: Uint8Array): FlvRecorder {
+  const recorder = new FlvRecorder();
+  new FlvTagReader((type, timestampMs, body) => recorder.ingest.tag(type, timestampMs, body)).receive(bytes);
+  return recorder;
+}
+
+/** Messages of an unmasked RFC 6455 byte stream (section 5.2), lengths in their shortest form. */
+function webSocketMessages(bytes: Buffer): Buffer[] {
+  const messages: Buffer[] = [];
+  let at = 0;
+  while (at < bytes.length) {
+    assert.equal(bytes[at], 0x82, 'a whole binary message');
+    let length = bytes[at + 1]!;
+    at += 2;
+    if (length === 126) {
+      length = bytes.readUInt16BE(at);
+      assert.ok(length > 125);
+      at += 2;
+    } else if (length === 127) {
+      length = Number(bytes.readBigUInt64BE(at));
+      assert.ok(length > 65_535);
+      at += 8;
+    }
+    assert.ok(at + length <= bytes.length, 'the message is complete');
+    messages.push(bytes.subarray(at, at + length));
+    at += length;
+  }
+  return messages;
+}
+
+for (const clip of CLIPS) {
+  test(`FLV feed of ${clip}: what was published is what is played`, () => {
+    const recording = recordingOf(clip);
+    const encoder = openEncoder(flvFormat, recording);
+    const bytes = Buffer.concat([encoder.prologue(0), ...encodeAll(encoder, recording.frames)]);
+    parseFlv(bytes);
+    const recorder = read(bytes);
+    assert.deepEqual(readLines(recorder), sentLines(recording.frames));
+    assert.deepEqual(trackLines(recorder.announced), trackLines(recording.tracks));
+    assert.deepEqual(encoder.leftOut(), []);
+    const kinds = recording.tracks.map((track) => track.kind);
+    assert.equal(bytes[4], (kinds.includes('video') ? 1 : 0) | (kinds.includes('audio') ? 4 : 0));
+  });
+
+  test(`WS-FLV feed of ${clip}: the header, then a message for each tag, the same bytes`, () => {
+    const recording = recordingOf(clip);
+    const plain = openEncoder(flvFormat, recording);
+    const webSocket = openEncoder(wsFlvFormat, recording);
+    const messages = webSocketMessages(
+      Buffer.concat([webSocket.prologue(0), ...encodeAll(webSocket, recording.frames)]),
+    );
+    const bytes = Buffer.concat([plain.prologue(0), ...encodeAll(plain, recording.frames)]);
+    assert.ok(Buffer.concat(messages).equals(bytes));
+    assert.equal(messages[0]!.length, 13);
+    for (const message of messages.slice(1)) assert.equal(message.length, message.readUIntBE(1, 3) + 15);
+    assert.equal(messages.length, 1 + parseFlv(bytes).length);
+  });
+}
+
+test('FLV feed across 2^24 and 2^32 ms', () => {
+  for (const fromMs of [2 ** 24 - 100, 2 ** 32 - 100]) {
+    const recording = recordingOf('ffmpeg51-h264-aac', fromMs);
+    const encoder = openEncoder(flvFormat, recording);
+    const prologue = encoder.prologue(recording.frames[0]!.dts);
+    const bytes = Buffer.concat([prologue, ...encodeAll(encoder, recording.frames)]);
+    assert.deepEqual(readLines(read(bytes)), sentLines(recording.frames));
+    assert.deepEqual(
+      parseFlv(bytes)
+        .slice(0, 3)
+        .map((tag) => tag.timestamp),
+      [0, recording.frames[0]!.dts / 1000, recording.frames[0]!.dts / 1000],
+    );
+  }
+});
+
+test('WS-FLV messages of every length form', () => {
+  const recording = recordingOf('ffmpeg51-h264-aac');
+  const { config } = recording.tracks.find((track) => track.kind === 'video')!;
+  for (const bytes of [1, 105, 106, 65_515, 65_516, 70_000]) {
+    const encoder = openEncoder(wsFlvFormat, recording);
+    const frame = new Frame(0, FRAME_KEY, 0, 0, 0, Buffer.alloc(bytes, 3), config, 0, Number.NaN);
+    const messages = webSocketMessages(Buffer.concat(encodeAll(encoder, [frame])));
+    // Tag header 11, head of the codec 5, trailer 4.
+    assert.deepEqual(
+      messages.map((message) => message.length),
+      [bytes + 20],
+    );
+  }
+});
+
+test('tracks that change are told inline without a second file header', () => {
+  const recording = recordingOf('ffmpeg51-h264-aac');
+  const encoder = openEncoder(flvFormat, recording);
+  const bytes = Buffer.concat([encoder.prologue(0), encoder.tracksChanged(2_000_000)]);
+  const tags = parseFlv(bytes);
+  assert.deepEqual(
+    tags.map((tag) => [tag.type, tag.timestamp]),
+    [
+      [18, 0],
+      [9, 0],
+      [8, 0],
+      [18, 0],
+      [9, 2000],
+      [8, 2000],
+    ],
+  );
+  assert.equal(encoder.epilogue(3_000_000).length, 0);
+});
