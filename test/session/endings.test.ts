@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeStreamKey } from '../../src/media/stream-key.ts';
 import { RejectedError } from '../../src/util/errors.ts';
+import { serializeMessage } from '../../src/wire/rtmp/chunk-writer.ts';
 import { Conversation, TestServices } from '../support/transcript.ts';
 import { loadFlv, tagsOf } from '../unit/wire/flv/vectors.ts';
 
@@ -41,7 +42,7 @@ async function sessionIn(state: State, services = new TestServices()): Promise<C
     services.admitAs = () => new Promise(() => undefined);
     await talk.publish('cam');
     for (const tag of CLIP) talk.send(tag.type, 1, tag.body, tag.timestampMs);
-    assert.ok(talk.session.heldBytes > 0);
+    assert.ok(talk.session.heldMessages > 0);
   }
   if (state === 'publishing') {
     await talk.publish('cam');
@@ -208,7 +209,7 @@ test('what waits for admission is handled in order afterwards, and is bounded', 
   allow();
   await talk.settle();
   assert.deepEqual(talk.heard(), ['onStatus 1 NetStream.Publish.Start']);
-  assert.equal(talk.session.heldBytes, 0);
+  assert.equal(talk.session.heldMessages, 0);
   talk.command(2, 'publish', 'three').setChunkSize(100_000);
   for (let i = 0; i < 60 && !talk.session.closed; i++) talk.send(9, 1, Buffer.alloc(90_000, 0x27));
   assert.match(talk.session.closeReason, /rtmp\.impatient/);
@@ -231,7 +232,7 @@ test('tens of thousands of held messages are handled in short time', async () =>
   const before = performance.now();
   allow();
   await talk.settle();
-  assert.equal(talk.session.heldBytes, 0);
+  assert.equal(talk.session.heldMessages, 0);
   assert.ok(performance.now() - before < 1000);
 });
 
@@ -349,4 +350,30 @@ test('time: 0 means that a publisher may be silent for ever; a player is pinged'
   assert.equal(talk.session.closed, false);
   await player.pass(31);
   assert.match(player.heard().join(), /^user 6 \d+$/);
+});
+
+test('kicked in the middle of received bytes: the rest is not handled and not acknowledged', async () => {
+  const talk = await sessionIn('publishing');
+  talk.send(5, 0, Buffer.from('00000400', 'hex'), 0, 2);
+  let isArmed = false;
+  let frames = 0;
+  const consumer = {
+    onTracks: () => undefined,
+    onFrame: () => {
+      frames++;
+      if (isArmed) talk.session.kick('by the operator');
+    },
+    onPause: () => undefined,
+    onEnd: () => undefined,
+  };
+  talk.services.hub.find('live/cam')!.addConsumer(consumer);
+  isArmed = true;
+  frames = 0;
+  const before = talk.bytesOut;
+  const sound = CLIP.findLast((tag) => tag.type === 8)!;
+  const message = serializeMessage(4, 8, 1, 900, sound.body, 128);
+  talk.raw(Buffer.concat(Array.from({ length: 200 }, () => message)));
+  assert.equal(frames, 1);
+  assert.equal(talk.bytesOut, before);
+  talk.assertClosed();
 });

@@ -60,7 +60,7 @@ export function encodeAll(encoder: FeedEncoder, frames: readonly Frame[]): Buffe
 }
 
 /** `track key dts+cts size first bytes` on the 32-bit clock of players. */
-export function lineOf(trackId: number, flags: number, dtsMs: number, ctsMs: number, payload: Uint8Array): string {
+function lineOf(trackId: number, flags: number, dtsMs: number, ctsMs: number, payload: Uint8Array): string {
   const key = (flags & FRAME_KEY) === 0 ? '-' : 'K';
   return `${trackId} ${key} ${Math.round(dtsMs) % 2 ** 32}+${Math.round(ctsMs)} ${Buffer.from(payload).toString('base64')}`;
 }
@@ -73,5 +73,8 @@ export const readLines = (recorder: FlvRecorder): string[] =>
 
 export const trackLines = (tracks: readonly Track[]): string[] =>
   [...new Map(tracks.map((track) => [track.id, track])).values()]
-    .map(({ id, wireIndex, config }) => `${id} ${wireIndex} ${config.codec} ${Buffer.from(config.record).toString('hex')}`)
-    .sort();
+    .map(
+      ({ id, wireIndex, config }) =>
+        `${id} ${wireIndex} ${config.codec} ${Buffer.from(config.record).toString('hex')}`,
+    )
+    .sort((a, b) => a.localeCompare(b));

@@ -234,7 +234,7 @@ export class Conversation implements Output {
     const { session, services } = this;
     assert.equal(session.closed, true, 'the session is open');
     assert.equal(services.closings.filter((one) => one === session).length, 1, 'onClosed');
-    assert.equal(session.heldBytes, 0, 'a backlog is left');
+    assert.equal(session.heldMessages, 0, 'a backlog is left');
     const before = this.bytesOut;
     this.raw(Buffer.alloc(500, 3));
     session.tick(services.nowUs());

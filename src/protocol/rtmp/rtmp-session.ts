@@ -186,9 +186,9 @@ export class RtmpSession implements LiveSession {
     this.backlogBytes = 0;
   }
 
-  /** Bytes of messages that wait for a decision, with an allowance for each message. */
-  get heldBytes(): number {
-    return this.backlogBytes;
+  /** Messages that are kept because of a decision. */
+  get heldMessages(): number {
+    return this.backlog.length;
   }
 
   private onCommand(streamId: number, command: Command): void {

@@ -106,10 +106,7 @@ test('RTMP feed writes the message stream id of its player and no byte for a tra
 test('names of RTMP formats tell apart what is different and nothing else', () => {
   const base = { chunkSize: 4096, messageStreamId: 1, fourCcs: null, multitrack: true };
   const name = (change: object) => rtmpFormat({ ...base, ...change }).name;
-  assert.equal(
-    name({ fourCcs: new Set(['av01', 'hvc1']) }),
-    name({ fourCcs: new Set(['hvc1', 'av01']) }),
-  );
+  assert.equal(name({ fourCcs: new Set(['av01', 'hvc1']) }), name({ fourCcs: new Set(['hvc1', 'av01']) }));
   const different = [
     {},
     { chunkSize: 128 },
@@ -154,8 +151,12 @@ test('all players get the same bytes, early and late ones alike', async () => {
   const [first, ...others] = early.map((sink) => Buffer.concat(sink.views));
   for (const bytes of others) assert.ok(bytes.equals(first!));
   assert.ok(first!.length > 30_000);
-  const late4 = Buffer.concat(late.views);
-  const withoutHead = late4.subarray(read(late4, 4096).messages.slice(0, 3).reduce((sum, m) => sum + 12 + m.payload.length, 0));
+  const lateBytes = Buffer.concat(late.views);
+  // Metadata and two sequence headers, each in one chunk with a header of 12 bytes.
+  const headBytes = messagesOf(lateBytes)
+    .slice(0, 3)
+    .reduce((sum, m) => sum + 12 + m.payload.length, 0);
+  const withoutHead = lateBytes.subarray(headBytes);
   assert.ok(withoutHead.length > 15_000);
   assert.ok(first!.subarray(first!.length - withoutHead.length).equals(withoutHead));
   assert.deepEqual(world.faults, []);
@@ -173,15 +174,17 @@ test('a joiner gets the config of the picture it starts with; players in the mid
   writeVideo(publication, 0, true);
   writeVideo(publication, 40);
   await world.settle();
-  const changed = makeCodecConfig('h264', new Uint8Array([9, 9, 9, 9]), 'avc1.640028', { width: 1280, height: 720 });
+  const changed = makeCodecConfig('h264', new Uint8Array([9, 9, 9, 9]), 'avc1.640028', {
+    width: 1280,
+    height: 720,
+  });
   publication.setTrack(makeTrack(0, changed));
   publication.write(0, 1, 80, 80, 0, Buffer.alloc(10, 7), changed);
   await world.settle();
   const joined = new MemorySink();
   world.hub.subscribe(key, format(), joined, 'gop', 0);
   await world.settle();
-  const videosOf = (sink: MemorySink) =>
-    read2(Buffer.concat(sink.views)).filter((m) => m.typeId === 9);
+  const videosOf = (sink: MemorySink) => messagesOf(Buffer.concat(sink.views)).filter((m) => m.typeId === 9);
   const header = (record: Uint8Array) => Buffer.concat([Buffer.from([0x17, 0, 0, 0, 0]), record]);
   const joinedVideos = videosOf(joined);
   assert.deepEqual(joinedVideos[0]!.payload, header(changed.record));
@@ -195,7 +198,7 @@ test('a joiner gets the config of the picture it starts with; players in the mid
 });
 
 /** Messages alone: these codec records are no real ones. */
-function read2(bytes: Uint8Array): { typeId: number; payload: Buffer }[] {
+function messagesOf(bytes: Uint8Array): { typeId: number; payload: Buffer }[] {
   const messages: { typeId: number; payload: Buffer }[] = [];
   const reader = new ChunkReader({
     maxMessageBytes: 1_000_000,
