@@ -138,8 +138,8 @@ export class Feed {
       if (isAccessPoint) this.pointIsDue = true;
       return;
     }
-    const isPoint = isAccessPoint || this.pointIsDue;
-    this.pointIsDue = false;
+    const isPoint = isAccessPoint || (this.pointIsDue && (frame.flags & FRAME_KEY) !== 0);
+    if (isPoint) this.pointIsDue = false;
     // A frame that did not fit began a new slab at 0.
     const start = slab.slab === slabBefore ? before : 0;
     this.push(start, slab.used, isPoint ? frame.flags | FRAME_KEY : frame.flags & ~FRAME_KEY, frame.dts);

@@ -131,7 +131,13 @@ export class StreamHub {
     stream.timeline.begin();
     stream.state = 'live';
     stream.liveSinceMs = this.clock.wallUs() / 1000;
-    for (const listener of this.listeners) listener.onPublish(stream, owner);
+    try {
+      for (const listener of this.listeners) listener.onPublish(stream, owner);
+    } catch (error) {
+      // A fault of ours must not keep the name busy.
+      publication.end('a fault of the server');
+      throw error;
+    }
     return publication;
   }
 
@@ -143,9 +149,18 @@ export class StreamHub {
       );
     }
     entry.publication = null;
-    const { stream, rules } = entry;
+    const { stream } = entry;
     stream.pause();
-    for (const listener of this.listeners) listener.onUnpublish(stream, publication.owner, reason);
+    try {
+      for (const listener of this.listeners) listener.onUnpublish(stream, publication.owner, reason);
+    } finally {
+      this.linger(entry, reason);
+    }
+  }
+
+  /** Players wait for the publisher to come back, where there is a grace. */
+  private linger(entry: Entry, reason: string): void {
+    const { stream, rules } = entry;
     if (this.closing || rules.graceMs === 0 || entry.onDemand !== null) {
       this.closeEntry(entry, this.closing ? reason : `The publisher of ${stream.key.text} is gone.`);
       return;

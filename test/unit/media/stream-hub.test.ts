@@ -167,3 +167,23 @@ test('stream key: names that could be a path, markup or control characters are r
   for (const name of ['cam 1', '摄像头', 'a.b-c_d', "it's"])
     assert.doesNotThrow(() => makeStreamKey('live', name));
 });
+
+test('hub: a listener that throws frees the name, at the start and at the end of a publisher', () => {
+  for (const at of ['start', 'end'] as const) {
+    const t = new TestHub({ graceMs: 1000 });
+    let broken = true;
+    const fail = (when: string) => {
+      if (broken && when === at) throw new Error('broken on purpose');
+    };
+    t.hub.addListener({
+      onPublish: () => fail('start'),
+      onUnpublish: () => fail('end'),
+      onClosed: () => undefined,
+    });
+    assert.throws(() => t.hub.publish(KEY, t.owner('p')).end('over'), /broken on purpose/);
+    broken = false;
+    t.advanceMs(2000);
+    assert.deepEqual(t.hub.streams(), [], 'the grace ran');
+    assert.doesNotThrow(() => t.hub.publish(KEY, t.owner('q')));
+  }
+});

@@ -90,7 +90,7 @@ async function played(
   if (audio !== null) publication.setTrack(makeTrack(1, audio));
   const sent: Seen[] = [];
   const write = (track: number, key: boolean, dts: number, pts: number, payload: Buffer, of: CodecConfig) => {
-    publication.write(track, key ? 1 : 0, dts, pts, 0, payload, of);
+    publication.write(track, key || track === 1 ? 1 : 0, dts, pts, 0, payload, of);
     sent.push({
       codec: of.codec,
       // Every frame of sound can be decoded by itself.
