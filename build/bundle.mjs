@@ -118,7 +118,7 @@ function collectAssets() {
       if (!isSecret(name)) add(name, path);
     }
   }
-  add('demo/clip.flv', join(root, 'src', 'service', 'demo', 'clip.flv'));
+  add('demo/clip.flv', join(root, 'build', 'demo-clip.flv'));
   return packed;
 }
 

@@ -1,4 +1,4 @@
-// Makes src/service/demo/clip.flv, the 20 second loop that the built-in test channel repeats.
+// Makes build/demo-clip.flv, the 20 second loop that the built-in test channel repeats.
 //
 //   node build/demo-clip.mjs            needs ffmpeg (with libx264) and the DejaVu fonts (Debian: fonts-dejavu-core)
 //   FFMPEG=/path/to/ffmpeg FONT_DIR=/path node build/demo-clip.mjs
@@ -21,7 +21,7 @@ import { fileURLToPath } from 'node:url';
 
 const FFMPEG = process.env.FFMPEG ?? 'ffmpeg';
 const FONT_DIR = process.env.FONT_DIR ?? '/usr/share/fonts/truetype/dejavu';
-const OUTPUT = fileURLToPath(new URL('../src/service/demo/clip.flv', import.meta.url));
+const OUTPUT = fileURLToPath(new URL('./demo-clip.flv', import.meta.url));
 
 const LOOP_S = 20;
 const FPS = 25;

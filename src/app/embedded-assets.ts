@@ -8,7 +8,7 @@ import { gunzipSync } from 'node:zlib';
 
 declare const SLUICE_ASSETS: Readonly<Record<string, string>> | undefined;
 
-const REPOSITORY_PATHS: Readonly<Record<string, string>> = { 'demo/clip.flv': 'src/service/demo/clip.flv' };
+const REPOSITORY_PATHS: Readonly<Record<string, string>> = { 'demo/clip.flv': 'build/demo-clip.flv' };
 
 /** Contents of `html/...`, `conf/...` or `demo/clip.flv`; null when there is no such file. */
 export function readAsset(path: string): Uint8Array | null {

@@ -85,7 +85,7 @@ export class PagesSite {
   private readonly server: Server;
   private readonly sockets: WebSocketServer;
   private readonly feeds = new Set<() => void>();
-  private readonly clip = readFileSync(join(process.cwd(), 'src/service/demo/clip.flv'));
+  private readonly clip = readFileSync(join(process.cwd(), 'build/demo-clip.flv'));
 
   constructor() {
     this.server = createServer((request, response) => this.answer(request, response));

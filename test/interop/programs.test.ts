@@ -14,7 +14,7 @@ import { RtmpPeer } from '../support/rtmp-peer.ts';
 import { TestServer } from '../support/test-server.ts';
 import { until } from '../support/until.ts';
 
-const CLIP = fileURLToPath(new URL('../../src/service/demo/clip.flv', import.meta.url));
+const CLIP = fileURLToPath(new URL('../../build/demo-clip.flv', import.meta.url));
 const NGINX_MODULE = '/usr/lib/nginx/modules/ngx_rtmp_module.so';
 const GST_PLUGINS = missing('gst-launch-1.0', 'gst-inspect-1.0');
 

@@ -61,7 +61,7 @@ let demo: readonly FlvTag[] | undefined;
 
 /** The clip of the built-in channel: H.264 and AAC, a key frame every 2 s, 20 s long. */
 export function demoTags(): readonly FlvTag[] {
-  demo ??= parseFlv(readFileSync(fileURLToPath(new URL('../../src/service/demo/clip.flv', import.meta.url))));
+  demo ??= parseFlv(readFileSync(fileURLToPath(new URL('../../build/demo-clip.flv', import.meta.url))));
   return demo;
 }
 
