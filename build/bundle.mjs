@@ -18,7 +18,15 @@ const VENDORED = [
 ];
 
 /** What the bundle depends on. Keys and certificates that the server makes beside its configuration are not. */
-const INPUTS = ['src', 'html', 'conf', 'build/bundle.mjs', 'package.json', 'package-lock.json'];
+const INPUTS = [
+  'src',
+  'html',
+  'conf',
+  'build/bundle.mjs',
+  'build/demo-clip.flv',
+  'package.json',
+  'package-lock.json',
+];
 const isSecret = (path) => /\.(key|crt|pem)$/.test(path);
 const OUTFILE = join(root, 'dist', 'sluice.cjs');
 /** Holds the fingerprint of the inputs that OUTFILE was made from. */
