@@ -96,3 +96,28 @@ function parseEac3(bytes: Uint8Array, at: number, bitstreamId: number): Ac3Frame
     streamType,
   };
 }
+
+/** The bytes inside `dac3` or `dec3` of MP4 (ETSI TS 102 366 F.4, F.6), made from a sync frame. */
+export function serializeAc3Config(frame: Ac3Frame): Uint8Array {
+  const { rateCode, bitstreamId, bitstreamMode, audioMode, bitrateCode } = frame;
+  const low = frame.hasLowFrequency ? 1 : 0;
+  if (!frame.isEac3) {
+    const bits =
+      (rateCode << 22) |
+      (bitstreamId << 17) |
+      (bitstreamMode << 14) |
+      (audioMode << 11) |
+      (low << 10) |
+      (bitrateCode << 5);
+    return Uint8Array.of(bits >>> 16, bits >>> 8, bits);
+  }
+  // One independent substream, no dependent ones; the rate is that of this frame.
+  const kbps = Math.min(0x1fff, Math.round((frame.size * 8 * frame.sampleRate) / frame.samples / 1000));
+  return Uint8Array.of(
+    kbps >>> 5,
+    kbps << 3,
+    (rateCode << 6) | (bitstreamId << 1),
+    (bitstreamMode << 4) | (audioMode << 1) | low,
+    0,
+  );
+}

@@ -1,7 +1,7 @@
 /**
  * What a decoder must know before the first frame. Immutable: a change of any fact makes a new object.
- * `record` holds (own copy) avcC, hvcC, av1C, vpcC, AudioSpecificConfig, OpusHead or STREAMINFO; empty for codecs
- * that need none. For legacy FLV codecs that we only relay, `flvHeader` is the first tag byte to repeat.
+ * `record` holds (own copy) avcC, hvcC, av1C, vpcC, AudioSpecificConfig, OpusHead, dac3, dec3 or STREAMINFO; empty for
+ * codecs that need none. For legacy FLV codecs that we only relay, `flvHeader` is the first tag byte to repeat.
  */
 import type { CodecId } from './codec-id.ts';
 

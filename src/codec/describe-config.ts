@@ -4,7 +4,7 @@
  */
 import { ProtocolError } from '../util/errors.ts';
 import { aacMime, aacProfileName, parseAudioSpecificConfig } from './aac.ts';
-import { parseAc3Frame } from './ac3.ts';
+import { parseAc3Frame, serializeAc3Config } from './ac3.ts';
 import {
   type Av1Sequence,
   av1LevelName,
@@ -45,6 +45,8 @@ import {
 /** Longest record kept: parameter sets of any real encoder fit many times. */
 export const MAX_RECORD_BYTES = 65_536;
 const SPEEX_SAMPLE_RATE = 16_000;
+const DAC3_BYTES = 3;
+const DEC3_BYTES = 5;
 
 /**
  * Describes a decoder configuration record as README.md lists them; `flvHeader` goes into the CodecConfig unchanged.
@@ -178,9 +180,9 @@ function describeWithoutRecord(codec: CodecId, record: Uint8Array, flvHeader: nu
     case 'mp3':
       return makeCodecConfig(codec, NO_RECORD, 'mp4a.40.34', {}, flvHeader);
     case 'ac3':
-      return makeCodecConfig(codec, NO_RECORD, 'ac-3', {}, flvHeader);
+      return makeCodecConfig(codec, record.length === DAC3_BYTES ? record : NO_RECORD, 'ac-3', {}, flvHeader);
     case 'eac3':
-      return makeCodecConfig(codec, NO_RECORD, 'ec-3', {}, flvHeader);
+      return makeCodecConfig(codec, record.length >= DEC3_BYTES ? record : NO_RECORD, 'ec-3', {}, flvHeader);
     case 'g711a':
     case 'g711u': {
       // The lowest bit of an FLV audio header is set for stereo (FLV 10.1, E.4.2.1).
@@ -230,7 +232,16 @@ function describeFrame(config: CodecConfig, payload: Uint8Array): CodecConfig {
     case 'ac3':
     case 'eac3': {
       const frame = parseAc3Frame(payload);
-      return frame === null ? config : withSound(config, frame.sampleRate, frame.channels);
+      if (frame === null || frame.isEac3 !== (config.codec === 'eac3')) return config;
+      const { sampleRate, channels } = frame;
+      if (config.record.length > 0) return withSound(config, sampleRate, channels);
+      return makeCodecConfig(
+        config.codec,
+        serializeAc3Config(frame),
+        config.mime,
+        { sampleRate, channels },
+        config.flvHeader,
+      );
     }
     case 'opus':
       return config.channels > 0 ? config : withSound(config, config.sampleRate, opusPacketChannels(payload));

@@ -284,6 +284,9 @@ function recordOnWire(config: CodecConfig): Uint8Array {
       return record.length === 0 ? record : Buffer.concat([FLAC_PREFIX, record]);
     case 'opus':
       return record.length === 0 ? defaultOpusHead(config.channels) : record;
+    case 'ac3':
+    case 'eac3':
+      return NO_BYTES;
     default:
       return record;
   }

@@ -8,7 +8,7 @@ import type { HttpRequest } from '../../runtime/http-listener.ts';
 import type { ModuleContext, RunningModule, ServerModule } from '../../runtime/module.ts';
 import { splitStreamPath } from '../../runtime/stream-path.ts';
 import { RejectedError } from '../../util/errors.ts';
-import { keyFrameMp4 } from '../../wire/mp4/movie-fragment.ts';
+import { keyFrameMp4 } from '../../wire/mp4/key-frame-file.ts';
 
 const SUFFIX = '.keyframe.mp4';
 

@@ -1,73 +1,95 @@
 /**
- * Initialization section of a fragmented MP4 file with one video track: `ftyp` and `moov` of ISO/IEC 14496-12, sample
- * entries of ISO/IEC 14496-15 (avc1, hvc1), of AV1-ISOBMFF (av01) and of the VP codec binding (vp09).
- * Leaves out: audio, edit lists, colour information beside what the codec's own record says.
+ * Initialization section of a fragmented MP4 file or CMAF track: `ftyp` and `moov` of ISO/IEC 14496-12 8.2 to 8.8.
+ * Leaves out: edit lists (times of the media are the times that are shown), user data.
  */
 import type { CodecConfig } from '../../codec/codec-config.ts';
-import type { BoxWriter } from './box-writer.ts';
+import { CODECS } from '../../codec/codec-id.ts';
+import { BoxWriter } from './box-writer.ts';
+import { writeSampleEntry } from './sample-entry.ts';
 
-/** Sample times are microseconds, as everywhere in the server. */
-const MP4_TIMESCALE = 1_000_000;
-export const VIDEO_TRACK_ID = 1;
-
-/** Sample entry and configuration box by codec. */
-const ENTRIES: Readonly<Partial<Record<CodecConfig['codec'], readonly [entry: string, config: string]>>> = {
-  h264: ['avc1', 'avcC'],
-  h265: ['hvc1', 'hvcC'],
-  av1: ['av01', 'av1C'],
-  vp9: ['vp09', 'vpcC'],
-};
-
-const DOTS_PER_INCH_72 = 0x0048_0000;
-
-/** Whether a video config can be written: its codec has a sample entry here and its record is known. */
-export function canWriteMp4(config: CodecConfig): boolean {
-  return ENTRIES[config.codec] !== undefined && config.record.length > 0;
+export interface Mp4Track {
+  /** From 1; unique in the file. */
+  readonly id: number;
+  /** Ticks per second. */
+  readonly timescale: number;
+  readonly config: CodecConfig;
+  /** BCP 47 tag or ''. */
+  readonly language: string;
 }
 
-/** The section for one video track; `canWriteMp4` must hold. */
-export function writeInitSegment(writer: BoxWriter, config: CodecConfig): void {
-  writer.begin('ftyp').utf8('iso6').u32(1).utf8('iso6').utf8('mp41').end();
+/** Of the movie as a whole; the tracks have their own. */
+const MOVIE_TIMESCALE = 1000;
+/** Seconds between 1904, where MP4 begins to count, and 1970. */
+const EPOCH_1904_S = 2_082_844_800;
+const FULL_VOLUME = 0x0100;
+/** default_sample_flags: depends on no other. A run says so where a sample is different. */
+const SYNC_FLAGS = 0x0200_0000;
+
+/**
+ * The section for these tracks, in their order; `reasonNotInMp4` must be '' for each. `createdUs` is the wall clock of
+ * the start, microseconds since 1970; 0 = not told.
+ */
+export function serializeInitSegment(tracks: readonly Mp4Track[], createdUs = 0): Buffer {
+  const created = createdUs === 0 ? 0 : Math.floor(createdUs / 1_000_000) + EPOCH_1904_S;
+  const writer = new BoxWriter(1024);
+  writer.begin('ftyp').utf8('iso6').u32(1).utf8('iso6').utf8('cmfc').utf8('mp41').end();
   writer.begin('moov');
-  writeMovieHeader(writer);
+  writeMovieHeader(writer, tracks, created);
+  for (const track of tracks) writeTrack(writer, track, created);
+  writer.begin('mvex');
+  for (const track of tracks) {
+    writer.beginFull('trex', 0, 0).u32(track.id).u32(1).u32(0).u32(0).u32(SYNC_FLAGS).end();
+  }
+  writer.end();
+  writer.end();
+  return writer.finish();
+}
+
+function isVideo(track: Mp4Track): boolean {
+  return CODECS[track.config.codec].kind === 'video';
+}
+
+function writeMovieHeader(writer: BoxWriter, tracks: readonly Mp4Track[], created: number): void {
+  writer.beginFull('mvhd', 0, 0).u32(created).u32(created).u32(MOVIE_TIMESCALE).u32(0);
+  writer.u32(0x0001_0000).u16(FULL_VOLUME).zeros(10);
+  writeMatrix(writer);
+  const nextId = Math.max(0, ...tracks.map((track) => track.id)) + 1;
+  writer.zeros(24).u32(nextId).end();
+}
+
+function writeTrack(writer: BoxWriter, track: Mp4Track, created: number): void {
+  const video = isVideo(track);
   writer.begin('trak');
-  writeTrackHeader(writer, config);
+  // Flags: enabled, in the movie, in its preview.
+  writer.beginFull('tkhd', 0, 7).u32(created).u32(created).u32(track.id).u32(0).u32(0);
+  writer
+    .zeros(8)
+    .u16(0)
+    .u16(video ? 0 : 1)
+    .u16(video ? 0 : FULL_VOLUME)
+    .u16(0);
+  writeMatrix(writer);
+  writer
+    .u32(track.config.width * 0x1_0000)
+    .u32(track.config.height * 0x1_0000)
+    .end();
   writer.begin('mdia');
-  writer.beginFull('mdhd', 0, 0).u32(0).u32(0).u32(MP4_TIMESCALE).u32(0);
-  // The language code of 'und', five bits a letter.
-  writer.u16(0x55c4).u16(0).end();
-  writer.beginFull('hdlr', 0, 0).u32(0).utf8('vide').zeros(12).utf8('video\0').end();
+  writer.beginFull('mdhd', 0, 0).u32(created).u32(created).u32(track.timescale).u32(0);
+  writer.u16(languageCode(track.language)).u16(0).end();
+  writer
+    .beginFull('hdlr', 0, 0)
+    .u32(0)
+    .utf8(video ? 'vide' : 'soun')
+    .zeros(12);
+  writer.utf8(video ? 'video\0' : 'sound\0').end();
   writer.begin('minf');
-  writer.beginFull('vmhd', 0, 1).zeros(8).end();
+  if (video) writer.beginFull('vmhd', 0, 1).zeros(8).end();
+  else writer.beginFull('smhd', 0, 0).zeros(4).end();
   writer.begin('dinf').beginFull('dref', 0, 0).u32(1);
   // Flag 1: the samples are in this file.
   writer.beginFull('url ', 0, 1).end().end().end();
-  writeSampleTable(writer, config);
+  writeSampleTable(writer, track.config);
   writer.end().end().end();
-  writer.begin('mvex').beginFull('trex', 0, 0);
-  writer.u32(VIDEO_TRACK_ID).u32(1).u32(0).u32(0).u32(0).end().end();
-  writer.end();
-}
-
-function writeMovieHeader(writer: BoxWriter): void {
-  writer.beginFull('mvhd', 0, 0).u32(0).u32(0).u32(MP4_TIMESCALE).u32(0);
-  writer.u32(0x0001_0000).u16(0x0100).zeros(10);
-  writeMatrix(writer);
-  writer
-    .zeros(24)
-    .u32(VIDEO_TRACK_ID + 1)
-    .end();
-}
-
-function writeTrackHeader(writer: BoxWriter, config: CodecConfig): void {
-  // Flags: enabled, in the movie, in its preview.
-  writer.beginFull('tkhd', 0, 7).u32(0).u32(0).u32(VIDEO_TRACK_ID).u32(0).u32(0);
-  writer.zeros(8).u16(0).u16(0).u16(0).u16(0);
-  writeMatrix(writer);
-  writer
-    .u32(config.width * 0x1_0000)
-    .u32(config.height * 0x1_0000)
-    .end();
 }
 
 /** The unity matrix: 16.16 numbers, the last 2.30. */
@@ -87,12 +109,12 @@ function writeSampleTable(writer: BoxWriter, config: CodecConfig): void {
   writer.end();
 }
 
-function writeSampleEntry(writer: BoxWriter, config: CodecConfig): void {
-  const [entry, box] = ENTRIES[config.codec]!; // canWriteMp4 holds
-  writer.begin(entry).zeros(6).u16(1).zeros(16);
-  writer.u16(config.width).u16(config.height).u32(DOTS_PER_INCH_72).u32(DOTS_PER_INCH_72);
-  // One frame per sample, no compressor name, 24 bits with no alpha, no colour table.
-  writer.u32(0).u16(1).zeros(32).u16(24).u16(0xffff);
-  writer.begin(box).bytes(config.record).end();
-  writer.end();
+const UNDETERMINED = 0x55c4;
+
+/** Three letters of ISO 639-2, five bits each; what has no such form is `und`. */
+function languageCode(language: string): number {
+  const tag = language.toLowerCase();
+  if (!/^[a-z]{3}$/.test(tag)) return UNDETERMINED;
+  const letter = (at: number) => tag.charCodeAt(at) - 0x60;
+  return (letter(0) << 10) | (letter(1) << 5) | letter(2);
 }

@@ -4,7 +4,7 @@ import { makeCodecConfig } from '../../../../src/codec/codec-config.ts';
 import type { CodecId } from '../../../../src/codec/codec-id.ts';
 import { InvariantError } from '../../../../src/util/errors.ts';
 import { BoxWriter } from '../../../../src/wire/mp4/box-writer.ts';
-import { keyFrameMp4 } from '../../../../src/wire/mp4/movie-fragment.ts';
+import { keyFrameMp4 } from '../../../../src/wire/mp4/key-frame-file.ts';
 
 const CONTAINERS = ['moov', 'trak', 'mdia', 'minf', 'dinf', 'stbl', 'mvex', 'moof', 'traf'];
 
