@@ -9,6 +9,8 @@ import { SERVER_SECTIONS } from '../src/config/server-config.ts';
 import { metaOf, xmlName } from '../src/config/setting.ts';
 import { UNUSED_ELEMENTS, UNUSED_RULE_ELEMENTS } from '../src/config/smart-rtmpd-elements.ts';
 import { STREAM_SECTIONS } from '../src/config/stream-policy.ts';
+import { channelSection } from '../src/service/channel/channel-config.ts';
+import { recordSection } from '../src/service/record/record-config.ts';
 import { forwardSection } from '../src/service/relay/forward-config.ts';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -101,6 +103,19 @@ const POLICY_EXAMPLES = `
     </stream>
   </application>
 
+  Record every stream of live as fMP4 files of ten minutes for a week, and one of them also as FLV per session:
+
+  <application name="live">
+    <record format="fmp4" duration="10m" max-age="7d"/>
+    <stream name="cam1">
+      <record format="flv" plan="session" path="flv/[stream]/[2006]-[01]-[02] [15].[04].[05]"/>
+    </stream>
+  </application>
+
+  A live channel out of files in the vod folder, round and round; a playlist names one file a line:
+
+  <stream name="live/channel" source="vod:list.m3u" loop="on"/>
+
   Rules of smart_rtmpd, as they are. The host is the one that the publisher typed, * fits all:
 
   <vhosts>
@@ -123,7 +138,7 @@ function renderPolicyXml() {
     comment(
       'The applications live and rec exist without a rule; others need an <application>. Rules may stand in any order. ' +
         'For one stream, all rules that fit count, setting by setting: application, then vhost, then stream, then url; ' +
-        'a later one of these wins, and of two of a kind the one that names more. Forwards of all of them add up.',
+        'a later one of these wins, and of two of a kind the one that names more. Forwards and recordings of all of them add up.',
       '',
     ),
     '<policy>',
@@ -131,13 +146,15 @@ function renderPolicyXml() {
     '',
     comment('What a rule may hold, with the defaults:', '  '),
   ];
-  for (const section of [...Object.values(STREAM_SECTIONS), forwardSection]) {
+  for (const section of [...Object.values(STREAM_SECTIONS), forwardSection, recordSection, channelSection]) {
     const settings = settingsOf(section);
     const attributes = settings.map((setting) => ` ${setting.name}="${setting.defaultText}"`).join('');
     const element =
       section === forwardSection
         ? `<forward${attributes}>192.0.2.10:1935</forward>`
-        : `<${section.name}${attributes}/>`;
+        : section === channelSection
+          ? `<stream name="live/channel"${attributes}/>`
+          : `<${section.name}${attributes}/>`;
     lines.push('', `  <!-- ${element}`, ...wrap(section.text, '       '));
     for (const setting of settings)
       lines.push(...wrap(`${setting.name}: ${sentenceOf(setting)}`, '         '));
@@ -264,9 +281,9 @@ ${Object.values(SERVER_SECTIONS)
 <tr><td><code>&lt;url name="rtmp://host/app/stream"&gt;</code></td><td>One stream. May stand in ${element('urls')}.</td></tr>
 </tbody>
 </table></div>
-<p>In hosts, applications and streams <code>*</code> stands for any characters. The port of a host is not compared. All rules that fit a stream count, setting by setting: <code>url</code> wins over <code>stream</code>, that over <code>vhost</code>, that over <code>application</code>; of two of a kind the one wins that names more. Their forwards add up, each target once.</p>
+<p>In hosts, applications and streams <code>*</code> stands for any characters. The port of a host is not compared. All rules that fit a stream count, setting by setting: <code>url</code> wins over <code>stream</code>, that over <code>vhost</code>, that over <code>application</code>; of two of a kind the one wins that names more. Their forwards add up, each target once, and so do their recordings, each name once.</p>
 <p>Every rule may hold these elements:</p>
-${[...Object.values(STREAM_SECTIONS), forwardSection].map((section) => table(section, false)).join('\n')}
+${[...Object.values(STREAM_SECTIONS), forwardSection, recordSection, channelSection].map((section) => table(section, false)).join('\n')}
 
 <h2 id="smart_rtmpd">Files of smart_rtmpd</h2>
 <p>Its <code>config.xml</code> and <code>policy.xml</code> can be used as they are. What this version does not use is accepted and named in a warning at the start:</p>

@@ -1,10 +1,15 @@
-/** Entry: reads the command line and the configuration, runs the application, turns signals into a clean end. */
+/**
+ * Entry: reads the command line and the configuration, runs the application or a sub-command, turns signals into a clean
+ * end.
+ */
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Application } from './app/application.ts';
 import { banner, consoleLanguage } from './app/banner.ts';
-import { type CommandLine, HELP, parseCommandLine } from './app/command-line.ts';
+import { EXIT_CONFIG, EXIT_FAULT, EXIT_OK, EXIT_USAGE } from './app/command/command.ts';
+import { findTool, runTool } from './app/command/index.ts';
+import { type CommandLine, helpText, parseCommandLine } from './app/command-line.ts';
 import { CrashGuard } from './app/crash-guard.ts';
 import { readAsset } from './app/embedded-assets.ts';
 import { argumentsOfRuntime, argumentsOfUser, besideHome, configFolder } from './app/locations.ts';
@@ -16,15 +21,18 @@ import { LogWriter } from './runtime/log-output.ts';
 import { ConfigError } from './util/errors.ts';
 import { LogHub } from './util/log.ts';
 
-const EXIT_OK = 0;
-const EXIT_FAULT = 1;
-const EXIT_USAGE = 2;
-const EXIT_CONFIG = 3;
 const FORCED_EXIT_MS = 5000;
 const DETACHED_ENV = 'SLUICE_DETACHED';
 
 async function main(): Promise<void> {
   const args = argumentsOfUser();
+  const tool = findTool(args[0]);
+  if (tool !== undefined) {
+    // Nothing may keep the process; a pipe that is read slowly gets all of the output first.
+    process.exitCode = await runTool(tool, args.slice(1));
+    await flushed(process.stdout);
+    process.exit();
+  }
   let line: CommandLine;
   try {
     line = parseCommandLine(args);
@@ -34,7 +42,7 @@ async function main(): Promise<void> {
   }
   switch (line.command) {
     case 'help':
-      process.stdout.write(HELP);
+      process.stdout.write(helpText(line.topic ?? ''));
       return;
     case 'version':
       process.stdout.write(
@@ -48,6 +56,10 @@ async function main(): Promise<void> {
       await run(line, args);
       return;
   }
+}
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => stream.write('', () => resolve()));
 }
 
 async function check(line: CommandLine, args: readonly string[]): Promise<void> {

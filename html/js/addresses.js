@@ -2,8 +2,36 @@
 // Two rules: a person never sees an address that works only on the server itself, and a copied command line can
 // never run more than its program, whatever a publisher called the stream.
 
+const WAY_FACTS = {
+  'http-flv': ['HTTP-FLV', 'flv'],
+  'ws-flv': ['WS-FLV', 'flv'],
+  'http-fmp4': ['HTTP-fMP4', 'mp4'],
+  'ws-fmp4': ['WS-fMP4', 'mp4'],
+  'http-ts': ['HTTP-TS', 'ts'],
+  'ws-ts': ['WS-TS', 'ts'],
+  hls: ['HLS', 'm3u8'],
+  'll-hls': ['LL-HLS', 'll.m3u8'],
+  dash: ['DASH', 'mpd'],
+  aac: ['AAC', 'aac'],
+  mp3: ['MP3', 'mp3'],
+};
+
 /** Ways to play in a browser, in the order in which they are tried. */
-export const WAYS = ['http-flv', 'ws-flv', 'hls'];
+export const WAYS = Object.keys(WAY_FACTS);
+
+/** What a server is asked for that does not say what it offers. */
+const USUAL_WAYS = ['http-flv', 'ws-flv', 'hls'];
+
+export function wayLabel(way) {
+  return WAY_FACTS[way][0];
+}
+
+/** The ways that the server offers for a stream, by the types of its addresses. */
+export function offeredWays(stream) {
+  if (stream?.urls === undefined) return USUAL_WAYS;
+  const types = new Set(stream.urls.map(({ type }) => type.replace(/^(http|ws)s-/, '$1-')));
+  return WAYS.filter((way) => types.has(way) || types.has(`http-${way}`));
+}
 
 /** Addresses that mean nothing, or something else, on another machine of the network. */
 export function isLoopback(host) {
@@ -44,10 +72,8 @@ export function streamPath(app, name) {
 /** Where the page itself plays from: always the origin that served the page. `extra` are tokens and the like. */
 export function playAddress(way, origin, app, name, extra = '') {
   const query = extra === '' ? '' : `?${extra}`;
-  const path = streamPath(app, name);
-  if (way === 'hls') return `${origin}${path}.m3u8${query}`;
-  if (way === 'ws-flv') return `${origin.replace(/^http/, 'ws')}${path}.flv${query}`;
-  return `${origin}${path}.flv${query}`;
+  const base = way.startsWith('ws-') ? origin.replace(/^http/, 'ws') : origin;
+  return `${base}${streamPath(app, name)}.${WAY_FACTS[way][1]}${query}`;
 }
 
 export function playerPage(app, name, way = '') {
@@ -97,6 +123,24 @@ export function serverAndKey(rtmpUrl) {
   const query = rtmpUrl.indexOf('?');
   const slash = rtmpUrl.lastIndexOf('/', query === -1 ? undefined : query);
   return { server: rtmpUrl.slice(0, slash), key: rtmpUrl.slice(slash + 1) };
+}
+
+/** The player page with a file of this server in it, for example `/vod/a.mp4`. */
+export function filePage(path) {
+  return `/player.html?${new URLSearchParams({ src: path })}`;
+}
+
+/** The player page with what was recorded of `app/name` from `start` to `end` (RFC 3339). */
+export function recordingPage(stream, start, end) {
+  return `/player.html?${new URLSearchParams({ rec: stream, start, end })}`;
+}
+
+/** A range of recordings: `index.m3u8` plays it, `clip.mp4` is one file of it. */
+export function rangeAddress(stream, file, start, end) {
+  const query = new URLSearchParams();
+  if (start !== '') query.set('start', start);
+  if (end !== '') query.set('end', end);
+  return `/rec/${stream.split('/').map(encodeURIComponent).join('/')}/${file}?${query}`;
 }
 
 /** Markup that shows the player inside another page. */

@@ -5,6 +5,7 @@ import { type Configuration, diffConfiguration } from '../config/configuration.t
 import { Pump } from '../media/pump.ts';
 import { StreamHub, type StreamRules } from '../media/stream-hub.ts';
 import type { StreamKey } from '../media/stream-key.ts';
+import { SegmentOrigin } from '../origin/segment-origin.ts';
 import { CertificateStore } from '../runtime/certificate-store.ts';
 import { ConnectionLimits } from '../runtime/connection-limits.ts';
 import { EndpointList } from '../runtime/endpoints.ts';
@@ -79,7 +80,7 @@ export class Application {
       log: this.log,
       onFault,
     });
-    this.context = {
+    const context: Omit<ModuleContext, 'segments'> = {
       serverId: randomId(),
       version: VERSION,
       configuration: () => this.configuration,
@@ -98,6 +99,7 @@ export class Application {
       pathBeside: options.pathBeside,
       onFault,
     };
+    this.context = Object.assign(context, { segments: new SegmentOrigin(context) });
   }
 
   private rulesFor(key: StreamKey, host: string): StreamRules {
@@ -192,6 +194,7 @@ export class Application {
     for (const module of modules) {
       await module.stop().catch((error: unknown) => this.options.onFault(error));
     }
+    this.context.segments.close();
     await this.http.close();
     const deadline = Date.now() + STOP_GRACE_MS;
     while (this.limits.open > 0 && Date.now() < deadline)

@@ -1,21 +1,30 @@
 /** THE list: one line per protocol and service, in the order in which they start (and are asked for a route). */
+import { cmafModule } from '../protocol/cmaf/index.ts';
 import { hlsModule } from '../protocol/hls/index.ts';
 import { httpFlvModule } from '../protocol/http-flv/index.ts';
 import { rtmpModule } from '../protocol/rtmp/index.ts';
 import type { ServerModule } from '../runtime/module.ts';
 import { apiModule } from '../service/api/index.ts';
+import { channelModule } from '../service/channel/index.ts';
 import { consoleModule } from '../service/console/index.ts';
 import { demoModule } from '../service/demo/index.ts';
+import { recordModule } from '../service/record/index.ts';
 import { relayModule } from '../service/relay/index.ts';
 import { snapshotModule } from '../service/snapshot/index.ts';
+import { vodModule } from '../service/vod/index.ts';
 
 export const MODULES: readonly ServerModule[] = [
   rtmpModule,
+  recordModule,
+  vodModule,
   httpFlvModule,
+  cmafModule,
   hlsModule,
   snapshotModule,
   demoModule,
   relayModule,
   apiModule,
   consoleModule,
+  // Last: what listens to streams must see those that begin with the server.
+  channelModule,
 ];

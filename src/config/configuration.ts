@@ -2,6 +2,7 @@
  * Configuration as the application has it: texts of config.xml and policy.xml in, checked and frozen values out, or
  * one error that lists everything that is wrong. Reads no file itself.
  */
+import type { ChannelRule } from '../service/channel/channel-config.ts';
 import { ConfigError } from '../util/errors.ts';
 import { parseXmlDocument, type XmlDocument } from '../util/xml-document.ts';
 import {
@@ -17,7 +18,7 @@ import { overridesOf, type PolicyRule } from './policy-rule.ts';
 import { printConfiguration } from './print-configuration.ts';
 import { Report } from './report.ts';
 import { makeServerConfig, SERVER_SECTIONS, type ServerConfig, type SettingTexts } from './server-config.ts';
-import { metaOf, type ReloadClass, type Section, xmlName } from './setting.ts';
+import { HIDDEN, metaOf, type ReloadClass, type Section, xmlName } from './setting.ts';
 import { STREAM_SECTIONS } from './stream-policy.ts';
 
 export { ConfigurationError } from './report.ts';
@@ -43,6 +44,8 @@ interface Comparable {
 export interface Configuration {
   readonly server: ServerConfig;
   readonly resolver: PolicyResolver;
+  /** Streams that are played from files; no name twice. */
+  readonly channels: readonly ChannelRule[];
   /** Sentences with `file:line:column` for the operator. */
   readonly warnings: readonly string[];
   /** Both files as they are in force, each value with a comment that says where it comes from. */
@@ -63,6 +66,8 @@ export function loadConfiguration(files: ConfigurationFiles, environment: Enviro
   readEnvironment(environment, config.given, report);
   const policy = policyDocument === null ? null : new PolicyFile(policyDocument, report);
   policy?.readRoot();
+  const rules = [...config.rules, ...(policy?.rules ?? [])];
+  const channels = channelsOf(rules, report);
   report.finish();
 
   const server = makeServerConfig(textsOf(config.given));
@@ -70,7 +75,6 @@ export function loadConfiguration(files: ConfigurationFiles, environment: Enviro
   checkCertificates(server, config.given, report);
   report.finish();
 
-  const rules = [...config.rules, ...(policy?.rules ?? [])];
   const outerRules = [...config.outerRules, ...(policy?.outerRules ?? [])];
   const root = policyDocument?.root;
   const line =
@@ -87,10 +91,23 @@ export function loadConfiguration(files: ConfigurationFiles, environment: Enviro
   return Object.freeze({
     server: deepFreeze(server),
     resolver,
+    channels: Object.freeze(channels),
     warnings: Object.freeze(report.warnings),
     print: () => printConfiguration(config.given, outerRules, files),
     settings: comparables(config.given, outerRules),
   });
+}
+
+function channelsOf(rules: readonly PolicyRule[], report: Report): ChannelRule[] {
+  const channels = new Map<string, ChannelRule>();
+  for (const { channel: one } of rules) {
+    if (one === null) continue;
+    const { stream, where } = one.channel;
+    const earlier = channels.get(stream);
+    if (earlier === undefined) channels.set(stream, one.channel);
+    else report.error(where, `${stream} has a source already (first at ${earlier.where}).`);
+  }
+  return [...channels.values()];
 }
 
 function parse(text: string, name: string, report: Report): XmlDocument | null {
@@ -170,11 +187,12 @@ function comparables(given: GivenSettings, outerRules: readonly PolicyRule[]): M
   const all = new Map<string, Comparable>();
   for (const section of Object.values(SERVER_SECTIONS) as Section[]) {
     for (const [key, schema] of Object.entries(section.fields)) {
-      const { reload, defaultText } = metaOf(schema);
+      const { reload, defaultText, secret } = metaOf(schema);
       const one = given.get(`${section.name}.${key}`);
       const value = one === undefined ? schema.parse(undefined) : one.value;
       const name = `${section.name}.${xmlName(key, schema)}`;
-      all.set(name, { text: one?.text ?? defaultText, value: JSON.stringify(value), reload });
+      const text = secret && one !== undefined ? HIDDEN : (one?.text ?? defaultText);
+      all.set(name, { text, value: JSON.stringify(value), reload });
     }
   }
   for (const { path, text, value } of streamDefaults(given)) {
@@ -197,6 +215,12 @@ function addRule(all: Map<string, Comparable>, rule: PolicyRule, label: string):
     const { reload } = metaOf(streamField(path));
     all.set(`${label} ${spelling(path)}`, { text, value: JSON.stringify(value), reload });
   }
+  addRecords(all, rule, label);
+  if (rule.channel !== null) {
+    const text = rule.channel.given.map((one) => `${one.path.split('.')[1]}=${one.text}`).join(' ');
+    const { file, loop, onDemand } = rule.channel.channel;
+    all.set(`${label} source`, { text, value: JSON.stringify([file, loop, onDemand]), reload: 'live' });
+  }
   for (const { forward, enable } of rule.forwards) {
     const state = enable ? 'on' : 'off';
     // Changes are logged, and a query may hold a key.
@@ -208,6 +232,18 @@ function addRule(all: Map<string, Comparable>, rule: PolicyRule, label: string):
     if (before === undefined) all.set(name, { text, value, reload: 'live' });
     else
       all.set(name, { text: `${before.text}; ${text}`, value: `${before.value}; ${value}`, reload: 'live' });
+  }
+}
+
+/** Several of one name in a rule count together. */
+function addRecords(all: Map<string, Comparable>, rule: PolicyRule, label: string): void {
+  for (const { name, given } of rule.records) {
+    const key = `${label} record ${name === '' ? '(all)' : name}`;
+    const text = given.map((one) => `${one.path.split('.')[1]}=${one.text}`).join(' ');
+    const value = given.map((one) => `${one.path}=${JSON.stringify(one.value)}`).join(' ');
+    const before = all.get(key);
+    const joined = before === undefined ? text : `${before.text}; ${text}`;
+    all.set(key, { text: joined || 'on', value: `${before?.value ?? ''};${value}`, reload: 'live' });
   }
 }
 

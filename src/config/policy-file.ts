@@ -1,10 +1,20 @@
 /** policy.xml -> rules. The forms of smart_rtmpd (vhosts, urls) and our own (application, stream) side by side. */
 
 import type * as z from 'zod';
+import { channelSection, VOD_SOURCE } from '../service/channel/channel-config.ts';
+import { recordSection } from '../service/record/record-config.ts';
 import { FORWARD_TARGET_PHRASE, forwardSection, parseForward } from '../service/relay/forward-config.ts';
 import type { XmlAttribute, XmlDocument, XmlElement } from '../util/xml-document.ts';
 import { NamePattern } from './name-pattern.ts';
-import { overridesOf, type PolicyRule, plainHost, type RuleForward, type RuleKind } from './policy-rule.ts';
+import {
+  overridesOf,
+  type PolicyRule,
+  plainHost,
+  type RuleChannel,
+  type RuleForward,
+  type RuleKind,
+  type RuleRecord,
+} from './policy-rule.ts';
 import { type Report, sentence, shown } from './report.ts';
 import { type Given, type KnownNames, knownNames, SectionReader } from './section-reader.ts';
 import { plainName, type Section } from './setting.ts';
@@ -28,7 +38,9 @@ const STREAM_NAMES: ReadonlyMap<string, KnownNames> = new Map(
   Object.values(STREAM_SECTIONS).map((section) => [section.name, knownNames(section, streamField)]),
 );
 const FORWARD_NAMES = knownNames(forwardSection, streamField);
-const RULE_ELEMENTS = ['forward', ...STREAM_NAMES.keys()];
+const RECORD_NAMES = knownNames(recordSection, streamField);
+const CHANNEL_NAMES = knownNames(channelSection, streamField);
+const RULE_ELEMENTS = ['forward', 'record', ...STREAM_NAMES.keys()];
 
 /** Which rule it is and what it fits. */
 interface RuleHead {
@@ -63,7 +75,7 @@ export class PolicyFile {
       );
       return;
     }
-    this.readGroup(root, ['application', 'vhosts', 'urls', 'vhost', 'url']);
+    this.readGroup(root, ['application', 'stream', 'vhosts', 'urls', 'vhost', 'url']);
   }
 
   /** Reads `<policy>`, `<vhosts>` or `<urls>`. */
@@ -96,6 +108,7 @@ export class PolicyFile {
   }
 
   private readRule(element: XmlElement): PolicyRule | null {
+    if (element.name === 'stream') return this.readStream(element, '');
     const name = this.readName(element);
     if (element.name === 'application') return this.readApplication(element, name);
     const kind = element.name === 'vhost' ? 'vhost' : 'url';
@@ -115,15 +128,8 @@ export class PolicyFile {
     const streams: PolicyRule[] = [];
     for (const child of element.children) {
       if (child.name !== 'stream') continue;
-      const streamName = this.readName(child);
-      const stream = streamName === null ? '' : this.checkNames(streamName);
-      const rule = this.makeRule(child, {
-        kind: 'stream',
-        name: stream,
-        host: '*',
-        path: `${app}/${stream}`,
-      });
-      if (stream !== '' && app !== '') streams.push(rule);
+      const rule = this.readStream(child, app === '' ? '?' : app);
+      if (rule !== null && app !== '') streams.push(rule);
     }
     const rule = this.makeRule(
       element,
@@ -133,8 +139,54 @@ export class PolicyFile {
     return app === '' ? null : rule;
   }
 
-  private makeRule(element: XmlElement, head: RuleHead, streams: readonly PolicyRule[] = []): PolicyRule {
-    const { given, forwards } = this.readContent(element, head);
+  /** `app` is that of the application around it, '' at the outermost level. */
+  private readStream(element: XmlElement, app: string): PolicyRule | null {
+    const isChannel = ({ name }: XmlAttribute) => CHANNEL_NAMES.has(plainName(name));
+    const others = { ...element, attributes: element.attributes.filter((one) => !isChannel(one)) };
+    const attribute = this.readName(
+      others,
+      [...CHANNEL_NAMES.values()].map(({ spelling }) => spelling),
+    );
+    const name = attribute === null ? '' : this.checkNames(attribute);
+    const path = app === '' ? name : `${app}/${name}`;
+    const own = { ...element, attributes: element.attributes.filter(isChannel), children: [], text: '' };
+    const channel = own.attributes.length === 0 ? null : this.readChannel(own, path);
+    const rule = this.makeRule(element, { kind: 'stream', name, host: '*', path }, [], channel);
+    if (name === '') return null;
+    if (path.includes('/')) return rule;
+    const message = `<stream name="${shown(name)}"> outside of <application> must name it: name="live/${shown(name)}".`;
+    this.report.error(this.document.where(element.offset), message);
+    return null;
+  }
+
+  private readChannel(element: XmlElement, path: string): RuleChannel | null {
+    const where = this.document.where(element.offset);
+    const given = this.reader.read(element, CHANNEL_NAMES);
+    const texts = Object.fromEntries(
+      given.map((one) => [one.path.slice(one.path.indexOf('.') + 1), one.text]),
+    );
+    const { source, loop, onDemand } = channelSection.schema.parse(texts);
+    const isBroken = given.length < element.attributes.length;
+    if (source === '') {
+      if (!isBroken)
+        this.report.error(where, 'loop and on-demand belong to a source, such as source="vod:list.m3u".');
+      return null;
+    }
+    if (path.includes('*')) {
+      this.report.error(where, 'a stream with a source needs a name without *.');
+      return null;
+    }
+    const file = source.slice(VOD_SOURCE.length);
+    return { channel: Object.freeze({ stream: path, file, loop, onDemand, where }), given };
+  }
+
+  private makeRule(
+    element: XmlElement,
+    head: RuleHead,
+    streams: readonly PolicyRule[] = [],
+    channel: RuleChannel | null = null,
+  ): PolicyRule {
+    const { given, forwards, records } = this.readContent(element, head);
     return {
       kind: head.kind,
       name: head.name,
@@ -143,6 +195,8 @@ export class PolicyFile {
       given,
       values: overridesOf(given),
       forwards,
+      records,
+      channel,
       streams,
       where: this.document.where(element.offset),
     };
@@ -152,9 +206,10 @@ export class PolicyFile {
   private readContent(
     element: XmlElement,
     { kind, path }: RuleHead,
-  ): { given: Given[]; forwards: RuleForward[] } {
+  ): { given: Given[]; forwards: RuleForward[]; records: RuleRecord[] } {
     const given: Given[] = [];
     const forwards: RuleForward[] = [];
+    const records: RuleRecord[] = [];
     const seen = new Map<string, string>();
     const isSmart = kind === 'vhost' || kind === 'url';
     const rewrite = isSmart ? (element.children.find((child) => child.name === 'rewrite')?.text ?? '') : '';
@@ -167,6 +222,8 @@ export class PolicyFile {
       if (child.name === 'forward') {
         const forward = this.readForward(child, rewrite, appendsStream);
         if (forward !== null) forwards.push(forward);
+      } else if (child.name === 'record') {
+        records.push(this.readRecord(child));
       } else if (names !== undefined) {
         this.refuseSecond(child, seen);
         given.push(...this.withPresets(this.reader.read(child, names)));
@@ -174,7 +231,7 @@ export class PolicyFile {
         this.reader.unknownElement(child, element, [...RULE_ELEMENTS, ...nested]);
       }
     }
-    return { given, forwards };
+    return { given, forwards, records };
   }
 
   private refuseSecond(child: XmlElement, seen: Map<string, string>): void {
@@ -227,9 +284,20 @@ export class PolicyFile {
     return null;
   }
 
-  /** The name attribute; any other is an error. */
-  private readName(element: XmlElement): XmlAttribute | null {
-    const name = this.readAttributes(element, ['name']);
+  private readRecord(element: XmlElement): RuleRecord {
+    const given = this.reader.read(element, RECORD_NAMES);
+    const values: Record<string, unknown> = {};
+    for (const { path, value } of given) values[path.slice(recordSection.name.length + 1)] = value;
+    const word = String(values['name'] ?? '') || String(values['format'] ?? '');
+    const isOff = values['enable'] === 'off';
+    const name = word === '' && !isOff ? String(recordSection.schema.parse({}).format) : word;
+    return { name, values, given, where: this.document.where(element.offset) };
+  }
+
+  /** The name attribute; any other is an error. `others` may stand beside it and are read elsewhere. */
+  private readName(element: XmlElement, others: readonly string[] = []): XmlAttribute | null {
+    this.readAttributes(element, ['name', ...others]);
+    const name = element.attributes.find((attribute) => attribute.name === 'name');
     if (name !== undefined) return name;
     this.report.error(
       this.document.where(element.offset),
@@ -238,11 +306,10 @@ export class PolicyFile {
     return null;
   }
 
-  private readAttributes(element: XmlElement, allowed: readonly string[]): XmlAttribute | undefined {
+  private readAttributes(element: XmlElement, allowed: readonly string[]): void {
     for (const { name, value, offset } of element.attributes) {
       if (!allowed.includes(name)) this.reader.unknownAttribute(name, value, offset, element, allowed);
     }
-    return element.attributes.find((attribute) => allowed.includes(attribute.name));
   }
 
   /** An application or stream name, several levels allowed; '' after an error. */

@@ -1,4 +1,5 @@
 /** Rules -> what holds for one stream. Answers are kept, so that a lookup per session costs a map access. */
+import { makeRecordRule, REC_APP, type RecordRule } from '../service/record/record-config.ts';
 import type { ForwardRule } from '../service/relay/forward-config.ts';
 import { NamePattern } from './name-pattern.ts';
 import { type PolicyRule, plainHost, RULE_KINDS } from './policy-rule.ts';
@@ -54,7 +55,8 @@ export class PolicyResolver {
   private make(host: string, path: string): StreamPolicy {
     const fitting = this.rules.filter((rule) => rule.path.matches(path) && rule.host.matches(host));
     const values = mergeStreamValues([this.defaults, ...fitting.map((rule) => rule.values)]);
-    return Object.freeze({ ...values, forwards: collectForwards(fitting) });
+    const records = Object.freeze(collectRecords(fitting, path));
+    return Object.freeze({ ...values, forwards: collectForwards(fitting), records });
   }
 
   /** Applications are the same on every host. `live/room` is allowed where `live` is. */
@@ -74,10 +76,16 @@ export class PolicyResolver {
     return `add <application name="${name}"/> to ${file} (line ${line} is a good place)`;
   }
 
+  /** Where recordings may lie by any rule, as templates. */
+  recordPaths(): string[] {
+    const paths = this.rules.flatMap((rule) => rule.records.map((record) => record.values['path']));
+    return [...new Set(paths.filter((path) => typeof path === 'string' && path !== ''))] as string[];
+  }
+
   /** Rules that no stream can fit, because their application is not allowed. */
   unreachableRules(): PolicyRule[] {
     return this.rules.filter((rule) => {
-      if (rule.kind !== 'vhost' && rule.kind !== 'url') return false;
+      if (rule.kind !== 'vhost' && rule.kind !== 'url' && rule.kind !== 'stream') return false;
       const app = rule.path.text.slice(0, rule.path.text.lastIndexOf('/'));
       return !app.includes('*') && app !== '' && !this.isReachable(`${app}/x`);
     });
@@ -103,4 +111,17 @@ function collectForwards(fitting: readonly PolicyRule[]): readonly ForwardRule[]
     }
   }
   return Object.freeze([...forwards.values()]);
+}
+
+/** By name, setting by setting; a recording that is off is taken back. */
+function collectRecords(fitting: readonly PolicyRule[], path: string): RecordRule[] {
+  const records = new Map<string, Record<string, unknown>>();
+  if (path.startsWith(`${REC_APP}/`)) records.set('hls', {});
+  for (const rule of fitting) {
+    for (const { name, values } of rule.records) {
+      if (name === '') records.clear();
+      else records.set(name, { ...records.get(name), ...values });
+    }
+  }
+  return [...records.values()].map(makeRecordRule).filter((one) => one.enable !== 'off');
 }

@@ -1,4 +1,5 @@
 /** One rule of policy.xml: which streams it fits and what it sets for them. */
+import type { ChannelRule } from '../service/channel/channel-config.ts';
 import type { ForwardRule } from '../service/relay/forward-config.ts';
 import type { NamePattern } from './name-pattern.ts';
 import type { Given } from './section-reader.ts';
@@ -16,6 +17,21 @@ export interface RuleForward {
   readonly where: string;
 }
 
+/** One `<record>` as it was given. */
+export interface RuleRecord {
+  /** '' takes back all recordings of wider rules; only then `enable` is off without a name. */
+  readonly name: string;
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly given: readonly Given[];
+  readonly where: string;
+}
+
+/** `source` and what belongs to it, as they were given. */
+export interface RuleChannel {
+  readonly channel: ChannelRule;
+  readonly given: readonly Given[];
+}
+
 export interface PolicyRule {
   readonly kind: RuleKind;
   /** The name attribute as written. */
@@ -26,6 +42,9 @@ export interface PolicyRule {
   readonly given: readonly Given[];
   readonly values: StreamOverrides;
   readonly forwards: readonly RuleForward[];
+  readonly records: readonly RuleRecord[];
+  /** Of a stream that is played from files. */
+  readonly channel: RuleChannel | null;
   /** Streams of an application. */
   readonly streams: readonly PolicyRule[];
   readonly where: string;

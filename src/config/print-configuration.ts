@@ -1,10 +1,13 @@
 /** The configuration in force as XML that can be loaded again, with the origin of every value as a comment. */
+
+import { channelSection } from '../service/channel/channel-config.ts';
+import { recordSection } from '../service/record/record-config.ts';
 import type { GivenSettings } from './config-file.ts';
 import { DEFAULT_APPS } from './policy-resolver.ts';
 import type { PolicyRule } from './policy-rule.ts';
 import type { Given } from './section-reader.ts';
 import { SERVER_SECTIONS } from './server-config.ts';
-import { metaOf, type Section, xmlName } from './setting.ts';
+import { HIDDEN, metaOf, type Section, xmlName } from './setting.ts';
 import { STREAM_SECTIONS } from './stream-policy.ts';
 
 const COMMENT_COLUMN = 50;
@@ -33,9 +36,10 @@ function printSections(given: GivenSettings): string[] {
     const inner: string[] = [];
     for (const [key, schema] of Object.entries(section.fields)) {
       const one = given.get(`${section.name}.${key}`);
-      const { defaultText, unused } = metaOf(schema);
+      const { defaultText, unused, secret } = metaOf(schema);
+      const shownOne = secret && one !== undefined && one.text !== '' ? { ...one, text: HIDDEN } : one;
       if (unused === undefined || one !== undefined)
-        inner.push(printSetting(xmlName(key, schema), one, defaultText));
+        inner.push(printSetting(xmlName(key, schema), shownOne, defaultText));
     }
     for (const [spelling, path] of Object.entries(section.streamDefaults)) {
       const one = given.get(path);
@@ -69,10 +73,11 @@ function printDefaults(given: GivenSettings): string[] {
 
 function printRule(rule: PolicyRule, depth: number): string[] {
   const indent = '  '.repeat(depth);
-  const head = `${indent}<${rule.kind} name="${escapeXml(rule.name)}"`;
+  const head = `${indent}<${rule.kind} name="${escapeXml(rule.name)}"${printChannel(rule)}`;
   const inner = [
     ...printGiven(rule, indent),
     ...printForwards(rule, indent),
+    ...printRecords(rule, indent),
     ...rule.streams.flatMap((one) => printRule(one, depth + 1)),
   ];
   if (inner.length === 0) return [withOrigin(`${head}/>`, rule.where)];
@@ -98,6 +103,26 @@ function printForwards(rule: PolicyRule, indent: string): string[] {
     const { target, rewrite } = forward;
     const text = `${indent}  <forward${state} rewrite="${escapeXml(rewrite === target ? '' : rewrite)}">${escapeXml(target)}</forward>`;
     return withOrigin(text, where);
+  });
+}
+
+function printChannel({ channel }: PolicyRule): string {
+  const fields: Section['fields'] = channelSection.fields;
+  const attributes = (channel?.given ?? []).map((one) => {
+    const key = one.path.slice(channelSection.name.length + 1);
+    return ` ${xmlName(key, fields[key]!)}="${escapeXml(one.text)}"`;
+  });
+  return attributes.join('');
+}
+
+function printRecords(rule: PolicyRule, indent: string): string[] {
+  return rule.records.map(({ given, where }) => {
+    const attributes = given.map((one) => {
+      const key = one.path.slice(recordSection.name.length + 1);
+      const fields: Section['fields'] = recordSection.fields;
+      return ` ${xmlName(key, fields[key]!)}="${escapeXml(one.text)}"`;
+    });
+    return withOrigin(`${indent}  <record${attributes.join('')}/>`, where);
   });
 }
 

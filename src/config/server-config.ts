@@ -3,6 +3,8 @@ import type * as z from 'zod';
 import { rtmpPorts, rtmpSection } from '../protocol/rtmp/rtmp-config.ts';
 import { httpSection } from '../runtime/http-config.ts';
 import { demoSection } from '../service/demo/demo-config.ts';
+import { recSection, s3Section } from '../service/record/record-config.ts';
+import { vodSection } from '../service/vod/vod-config.ts';
 import { choice, duration, integer, publicAddress, section, size, text, toggle } from './setting.ts';
 
 const logSection = section({
@@ -179,6 +181,9 @@ export const SERVER_SECTIONS = {
   limits: limitsSection,
   demo: demoSection,
   api: apiSection,
+  rec: recSection,
+  s3: s3Section,
+  vod: vodSection,
   sock: sockSection,
 } as const;
 
@@ -213,6 +218,9 @@ export function makeServerConfig(texts: SettingTexts): ServerConfig {
     limits: parse('limits'),
     demo: parse('demo'),
     api: parse('api'),
+    rec: parse('rec'),
+    s3: parse('s3'),
+    vod: parse('vod'),
     sock: parse('sock'),
   };
 }

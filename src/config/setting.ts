@@ -18,7 +18,12 @@ export interface SettingOptions {
   readonly xml?: string;
   /** Why this version does not use the setting: then giving it yields a warning. */
   readonly unused?: string;
+  /** The value is not shown where settings are printed or logged. */
+  readonly secret?: boolean;
 }
+
+/** What stands for a secret. */
+export const HIDDEN = '(hidden)';
 
 interface SettingMeta extends SettingOptions {
   readonly defaultText: string;

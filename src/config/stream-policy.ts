@@ -1,6 +1,7 @@
 /** Stream scope: what every rule of policy.xml may hold, and the values that result for one stream. */
 import type * as z from 'zod';
-import { hlsSection } from '../protocol/hls/hls-config.ts';
+import { hlsSection, ladderSection } from '../protocol/hls/hls-config.ts';
+import type { RecordRule } from '../service/record/record-config.ts';
 import type { ForwardRule } from '../service/relay/forward-config.ts';
 import { choice, duration, integer, section, size, toggle } from './setting.ts';
 
@@ -146,6 +147,7 @@ export const STREAM_SECTIONS = {
   gop: gopSection,
   play: playSection,
   hls: hlsSection,
+  ladder: ladderSection,
 } as const;
 
 type StreamSectionName = keyof typeof STREAM_SECTIONS;
@@ -161,6 +163,8 @@ export type StreamOverrides = { readonly [K in StreamSectionName]?: Readonly<Rec
 export interface StreamPolicy extends StreamValues {
   /** Of all rules that fit, without duplicates, the widest rule's first. */
   readonly forwards: readonly ForwardRule[];
+  /** By name; those that are off are not among them. */
+  readonly records: readonly RecordRule[];
 }
 
 /** Defaults with `overrides` laid over them, later ones over earlier ones. */
@@ -178,6 +182,7 @@ export function mergeStreamValues(overrides: readonly StreamOverrides[]): Stream
     time: merge('time'),
     gop: merge('gop'),
     play: merge('play'),
+    ladder: merge('ladder'),
     hls: hls.cache >= hls.count ? hls : Object.freeze({ ...hls, cache: hls.count }),
   };
 }

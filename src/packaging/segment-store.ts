@@ -1,88 +1,93 @@
 /**
- * Finished segments in memory: those of the playlist window, and some older ones for players that are late. Bounded
- * in count and bytes. Numbers go on for the life of the store, so a republish continues the list.
+ * The segments of one track (CMAF) or of a whole stream (MPEG-TS): those of the playlist window, some older ones for
+ * players that are late, and the one being made. Bounded in count, time and bytes. Numbers go on for the life of the
+ * store, so a republish continues the list.
  */
-
-export interface Segment {
-  /** Media sequence number. */
-  readonly sequence: number;
-  /** Discontinuities before and at this segment since the store began. */
-  readonly discontinuitySequence: number;
-  /** File name for the playlist: unique in the store, safe in a URL. */
-  readonly name: string;
-  readonly durationUs: number;
-  /** Stream time of the first picture (or sound), microseconds. */
-  readonly startPts: number;
-  /** Wall clock of the same, microseconds since 1970. */
-  readonly wallClockUs: number;
-  /** Does not go on from the segment before. */
-  readonly discontinuity: boolean;
-  /** Begins with a key frame. */
-  readonly independent: boolean;
-  /** The bytes, in order. Never written again. */
-  readonly parts: readonly Buffer[];
-  readonly sizeBytes: number;
-}
+import { Segment, type SegmentPart, type SegmentStart } from './segment.ts';
 
 /** A live list lasts at least this many target durations. */
 const MIN_WINDOW_TARGETS = 3;
 
-/** What the maker of a segment knows; the store adds the numbers. */
-export type NewSegment = Omit<Segment, 'sequence' | 'discontinuitySequence' | 'name'>;
-
 export interface SegmentStoreOptions {
   /** Segments that a playlist lists at least. */
   readonly windowCount: number;
+  /** The list also reaches back at least this far, microseconds: how much of the past a player can seek in. */
+  readonly windowUs: number;
   /** Older segments that can still be fetched. */
   readonly cacheCount: number;
-  /** Bytes of all segments together; the oldest go first, the newest always stays. */
+  /** Bytes in memory; the oldest go first, the newest always stays. */
   readonly maxBytes: number;
   readonly firstSequence: number;
-  /** File name extension with its dot. */
-  readonly extension: string;
+  /** Discontinuities that other tracks of the stream had before this one came. */
+  readonly firstDiscontinuity: number;
   /** The playlist never promises less than this, microseconds. */
   readonly targetDurationUs: number;
 }
 
 export class SegmentStore {
   private readonly options: SegmentStoreOptions;
-  /** Oldest first. */
+  /** Complete ones, oldest first; numbers without holes. */
   private readonly segments: Segment[] = [];
-  private readonly byName = new Map<string, Segment>();
+  private current: Segment | null = null;
   private nextSequence: number;
   /** Sequence number of the first segment of the window. */
   private firstListed: number;
-  private discontinuities = 0;
-  private bytes = 0;
+  private discontinuities: number;
+  private memory = 0;
   private ended: boolean = false;
   private target: number;
+  /** Of what the window lists, so that bit rates cost nothing to ask for. */
+  private peakBps = 0;
+  /** Told of every segment that is forgotten. */
+  onDropped: ((segment: Segment) => void) | null = null;
 
   constructor(options: SegmentStoreOptions) {
     this.options = options;
     this.nextSequence = options.firstSequence;
     this.firstListed = options.firstSequence;
+    this.discontinuities = options.firstDiscontinuity;
     this.target = Math.max(1, roundedSeconds(options.targetDurationUs));
   }
 
-  /** Numbers and keeps a segment; what no longer fits is forgotten. Opens a store that was ended. */
-  add(made: NewSegment): Segment {
+  /** Begins a segment; the one before must be complete. Opens a store that was ended. */
+  begin(start: SegmentStart): Segment {
     this.ended = false;
-    if (made.discontinuity) this.discontinuities++;
-    const sequence = this.nextSequence++;
-    const segment: Segment = {
-      ...made,
-      sequence,
-      discontinuitySequence: this.discontinuities,
-      name: `${sequence}${this.options.extension}`,
-    };
+    if (start.discontinuity) this.discontinuities++;
+    this.current = new Segment(this.nextSequence++, this.discontinuities, start);
+    return this.current;
+  }
+
+  /** Adds finished bytes to the open segment. */
+  append(part: SegmentPart): void {
+    const { current } = this;
+    if (current === null) return;
+    current.parts.push(part);
+    current.durationUs += part.durationUs;
+    current.sizeBytes += part.bytes.length;
+    this.memory += part.bytes.length;
+  }
+
+  /** The open segment is complete, with this duration; what no longer fits is forgotten. */
+  complete(durationUs: number): Segment | null {
+    const segment = this.current;
+    if (segment === null) return null;
+    this.current = null;
+    segment.durationUs = durationUs;
+    segment.isComplete = true;
     this.segments.push(segment);
-    this.byName.set(segment.name, segment);
-    this.bytes += segment.sizeBytes;
     // Some players read the target once, so it only grows, and only when a GOP is longer than all before it.
-    this.target = Math.max(this.target, roundedSeconds(segment.durationUs));
+    this.target = Math.max(this.target, roundedSeconds(durationUs));
     this.moveWindow();
     this.trim();
+    this.peakBps = 0;
     return segment;
+  }
+
+  /** The bytes of a complete segment are in a file now and leave the memory. */
+  moveToFile(segment: Segment, file: string): void {
+    this.memory -= segment.sizeBytes;
+    segment.file = file;
+    segment.parts = [];
   }
 
   /**
@@ -90,7 +95,7 @@ export class SegmentStore {
    * is shorter than three target durations (RFC 8216 6.2.2). What has left the list never comes back.
    */
   private moveWindow(): void {
-    const neededUs = MIN_WINDOW_TARGETS * this.target * 1_000_000;
+    const neededUs = Math.max(MIN_WINDOW_TARGETS * this.target * 1_000_000, this.options.windowUs);
     let count = 0;
     let us = 0;
     while (count < this.segments.length && (count < this.options.windowCount || us < neededUs)) {
@@ -101,18 +106,18 @@ export class SegmentStore {
   }
 
   private trim(): void {
-    const { windowCount, cacheCount, maxBytes } = this.options;
-    while (
-      this.segments.length > windowCount + cacheCount ||
-      (this.bytes > maxBytes && this.segments.length > 1)
-    ) {
-      const oldest = this.segments.shift()!; // the loop runs only while there is one
-      this.byName.delete(oldest.name);
-      this.bytes -= oldest.sizeBytes;
+    const { cacheCount, maxBytes } = this.options;
+    while (this.segments.length > 1) {
+      const oldest = this.segments[0]!;
+      const isTooOld = oldest.sequence < this.firstListed - cacheCount;
+      if (!isTooOld && this.memory <= maxBytes) break;
+      this.segments.shift();
+      if (oldest.file === '') this.memory -= oldest.sizeBytes;
+      this.onDropped?.(oldest);
     }
   }
 
-  /** The publisher is gone: the list is complete until a segment is added again. */
+  /** The publisher is gone: the list is complete until a segment begins again. */
   end(): void {
     this.ended = true;
   }
@@ -121,27 +126,64 @@ export class SegmentStore {
     return this.ended;
   }
 
-  /** The segments to list, oldest first. */
+  /** The segment being made; null between two. */
+  get open(): Segment | null {
+    return this.current;
+  }
+
+  /** The complete segments to list, oldest first. */
   window(): readonly Segment[] {
-    const count = Math.min(this.nextSequence - this.firstListed, this.segments.length);
-    return count === 0 ? [] : this.segments.slice(-count);
+    const first = this.segments[0];
+    if (first === undefined) return [];
+    return this.segments.slice(Math.max(0, this.firstListed - first.sequence));
   }
 
-  /** A segment by its file name, also behind the window; undefined when it is gone or never was. */
-  find(name: string): Segment | undefined {
-    return this.byName.get(name);
+  /** What a player that wants to be `delayUs` behind is shown: the segments that were the window then. */
+  windowAt(delayUs: number): readonly Segment[] {
+    const newest = this.segments.at(-1);
+    if (newest === undefined) return [];
+    const edge = newest.endPts - delayUs;
+    let end = this.segments.length;
+    while (end > 0 && this.segments[end - 1]!.endPts > edge) end--;
+    let start = end;
+    const neededUs = MIN_WINDOW_TARGETS * this.target * 1_000_000;
+    let us = 0;
+    while (start > 0 && (end - start < this.options.windowCount || us < neededUs)) {
+      start--;
+      us += this.segments[start]!.durationUs;
+    }
+    return this.segments.slice(start, end);
   }
 
-  /** Segments kept, with those behind the window. */
+  /** A segment by its number, also behind the window and while it is made; undefined when it is gone or never was. */
+  find(sequence: number): Segment | undefined {
+    if (this.current?.sequence === sequence) return this.current;
+    const first = this.segments[0];
+    return first === undefined ? undefined : this.segments[sequence - first.sequence];
+  }
+
+  /** The segment that begins at this stream time, also the open one. */
+  findAt(matches: (segment: Segment) => boolean): Segment | undefined {
+    if (this.current !== null && matches(this.current)) return this.current;
+    return this.segments.findLast(matches);
+  }
+
+  /** All that are kept, complete ones, oldest first. */
+  all(): readonly Segment[] {
+    return this.segments;
+  }
+
+  /** Complete segments kept, with those behind the window. */
   get count(): number {
     return this.segments.length;
   }
 
+  /** Bytes in memory. */
   get sizeBytes(): number {
-    return this.bytes;
+    return this.memory;
   }
 
-  /** Number of the newest segment; one below the first number when there is none. Changes with every segment. */
+  /** Number of the newest segment, open or complete; one below the first number when there is none. */
   get lastSequence(): number {
     return this.nextSequence - 1;
   }
@@ -153,11 +195,13 @@ export class SegmentStore {
 
   /** Highest bit rate of a listed segment, in bits per second; 0 when there is none. */
   get peakBitrateBps(): number {
+    if (this.peakBps > 0) return this.peakBps;
     let peak = 0;
     for (const segment of this.window()) {
       if (segment.durationUs > 0) peak = Math.max(peak, (segment.sizeBytes * 8e6) / segment.durationUs);
     }
-    return Math.ceil(peak);
+    this.peakBps = Math.ceil(peak);
+    return this.peakBps;
   }
 
   /** Bit rate over all listed segments, in bits per second; 0 when there is none. */

@@ -13,13 +13,10 @@ import type { Track } from '../media/track.ts';
 import { SlabWriter } from '../util/slab.ts';
 import { reasonNotInTs } from '../wire/mpegts/elementary-stream.ts';
 import { type TsTarget, TsWriter } from '../wire/mpegts/ts-writer.ts';
-import { type Segment, SegmentStore } from './segment-store.ts';
+import { SegmentStore } from './segment-store.ts';
 import { CONTINUE, CUT_DISCONTINUITY, Segmenter, SKIP } from './segmenter.ts';
+import { WallClock } from './wall-clock.ts';
 
-/** Share of a lag against the wall clock that is made up for at a segment: delays come and go, a drift stays. */
-const WALL_SHARE = 16;
-/** A wall clock that is further away than this was set; it is followed at once. */
-const WALL_STEP_US = 10_000_000;
 /** A longer step between frames tells nothing about the frame rate. */
 const MAX_FRAME_US = 1_000_000;
 /** Length of a last frame whose successor is not known. */
@@ -31,8 +28,12 @@ export interface TsSegmentPackagerOptions {
   readonly firstDurationUs?: number;
   /** Segments in the playlist. */
   readonly windowCount: number;
+  /** The playlist also reaches back at least this far. */
+  readonly windowUs: number;
   /** Older segments that can still be fetched. */
   readonly cacheCount: number;
+  /** Bytes of all segments in memory. */
+  readonly maxBytes: number;
   /** A segment is cut, key frame or not, before it grows over this. */
   readonly maxSegmentBytes: number;
   /** Microseconds since 1970. */
@@ -85,7 +86,7 @@ export class TsSegmentPackager {
   /** Tracks that are not in the segments. */
   leftOut: readonly LeftOut[] = [];
   /** Called after a segment was finished and stored. */
-  onSegment: ((segment: Segment) => void) | null = null;
+  onChange: (() => void) | null = null;
   private readonly options: TsSegmentPackagerOptions;
   private readonly segmenter: Segmenter;
   private readonly writer = new TsWriter({ groupAudio: true });
@@ -106,8 +107,7 @@ export class TsSegmentPackager {
   private lastLeadDts = Number.NaN;
   private leadStepUs = DEFAULT_FRAME_US;
   private leadOffsetUs = 0;
-  /** Wall clock minus stream time. Frames come late but never early, so a smaller one is believed at once. */
-  private wallOffsetUs = Number.NaN;
+  private readonly wall = new WallClock();
 
   constructor(options: TsSegmentPackagerOptions) {
     this.options = options;
@@ -116,14 +116,18 @@ export class TsSegmentPackager {
     );
     this.store = new SegmentStore({
       windowCount: options.windowCount,
+      windowUs: options.windowUs,
       cacheCount: options.cacheCount,
-      maxBytes: options.maxSegmentBytes * (options.windowCount + options.cacheCount),
-      // Numbers that start at the seconds since 1970 grow slower than the clock, so they also grow over a restart of
-      // the server, and no cache on the way takes a new segment for an old one of the same name.
-      firstSequence: Math.floor(options.wallClock() / Math.min(1_000_000, options.targetDurationUs / 2)),
-      extension: '.ts',
+      maxBytes: options.maxBytes,
+      firstSequence: firstSequence(options.wallClock(), options.targetDurationUs),
+      firstDiscontinuity: 0,
       targetDurationUs: options.targetDurationUs,
     });
+  }
+
+  /** The one list, for what serves lists of any format. */
+  stores() {
+    return [{ name: 'ts', extension: '.ts', store: this.store }];
   }
 
   /** The tracks of the stream, all of them. A change of what is carried starts a new segment. */
@@ -186,7 +190,7 @@ export class TsSegmentPackager {
     this.finishSegment(discontinuity || !isLead ? Number.NaN : next);
     if (discontinuity) {
       this.writer.markDiscontinuity();
-      this.wallOffsetUs = Number.NaN;
+      this.wall.reset();
     }
     this.open(frame, discontinuity, isLead && (isKey || frame.trackId === this.audioId));
   }
@@ -214,17 +218,10 @@ export class TsSegmentPackager {
       this.startPts = isKey ? frame.pts : frame.dts + this.leadOffsetUs;
       this.captureTime = frame.captureTime;
       this.endPts = this.startPts;
-      this.compareWallClock(frame.pts);
+      this.wall.observe(frame.pts, this.options.wallClock());
     }
     const end = frame.pts + (frame.duration > 0 ? frame.duration : this.leadStepUs);
     if (end > this.endPts) this.endPts = end;
-  }
-
-  private compareWallClock(pts: number): void {
-    const offset = this.options.wallClock() - pts;
-    const drift = offset - this.wallOffsetUs;
-    const isLate = drift >= 0 && drift <= WALL_STEP_US;
-    this.wallOffsetUs = isLate ? this.wallOffsetUs + Math.round(drift / WALL_SHARE) : offset;
   }
 
   /** `nextPts` is where the next segment begins; NaN when it does not go on from this one. */
@@ -237,19 +234,27 @@ export class TsSegmentPackager {
     if (sizeBytes === 0) return;
     const { startPts } = this;
     const end = nextPts > startPts ? nextPts : this.endPts;
-    if (end === nextPts) this.compareWallClock(end);
-    const segment = this.store.add({
-      durationUs: Math.max(end - startPts, 1000),
+    if (end === nextPts) this.wall.observe(end, this.options.wallClock());
+    this.store.begin({
       startPts,
-      wallClockUs: Number.isNaN(this.captureTime) ? startPts + this.wallOffsetUs : this.captureTime,
+      wallClockUs: Number.isNaN(this.captureTime) ? this.wall.at(startPts) : this.captureTime,
       discontinuity: this.discontinuity,
       independent: this.independent,
-      parts,
-      sizeBytes,
+      initVersion: 0,
     });
+    for (const bytes of parts) this.store.append({ bytes, durationUs: 0, independent: false });
+    this.store.complete(Math.max(end - startPts, 1000));
     if (this.store.count >= this.options.windowCount) this.segmenter.targetUs = this.options.targetDurationUs;
-    this.onSegment?.(segment);
+    this.onChange?.();
   }
+}
+
+/**
+ * Numbers that start at the seconds since 1970 grow slower than the clock, so they also grow over a restart of the
+ * server, and no cache on the way takes a new segment for an old one of the same name.
+ */
+export function firstSequence(wallUs: number, targetDurationUs: number): number {
+  return Math.floor(wallUs / Math.min(1_000_000, targetDurationUs / 2));
 }
 
 /** The first track of a kind that MPEG-TS can carry, by wire index and then by id. */

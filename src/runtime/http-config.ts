@@ -2,7 +2,6 @@
 import { addressList, port, section, text, toggle } from '../config/setting.ts';
 
 const NO_DASH = 'it has no DASH';
-const NO_RECORDING = 'it does not record';
 
 export const httpSection = section({
   name: 'http',
@@ -43,7 +42,7 @@ export const httpSection = section({
     'io-shrink': 'it sizes its writes by itself',
     'dash-duration': NO_DASH,
     'dash-cache': NO_DASH,
-    'rec-mode': NO_RECORDING,
-    'rec-period': NO_RECORDING,
+    'rec-mode': 'the application rec records HLS; other formats stand in policy.xml (record)',
+    'rec-period': 'the length of recordings stands in <rec> (period)',
   },
 });

@@ -39,7 +39,7 @@ export interface HttpUpgrade extends Omit<HttpRequest, 'response'> {
 export interface HttpRoute {
   /** For logs and counters. */
   readonly name: string;
-  accepts(method: string, path: string): boolean;
+  accepts(method: string, path: string, query: URLSearchParams): boolean;
   handle(request: HttpRequest): void | Promise<void>;
 }
 
@@ -109,7 +109,8 @@ export class HttpListener {
       noDelay: true,
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: this.options.handshakeMs,
-      requestTimeout: this.options.handshakeMs * 3,
+      // A body may take its time (uploads); who reads it has limits of their own.
+      requestTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: 2000,
     };
@@ -174,7 +175,7 @@ export class HttpListener {
       response.end();
       return;
     }
-    const route = this.routes.find((candidate) => candidate.accepts(method, request.path));
+    const route = this.routes.find((candidate) => candidate.accepts(method, request.path, request.query));
     if (route === undefined) {
       this.answerError(
         request.path,

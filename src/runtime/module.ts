@@ -7,6 +7,7 @@ import type { SessionRegistry } from '../access/session-registry.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { StreamHub } from '../media/stream-hub.ts';
 import type { StreamKey } from '../media/stream-key.ts';
+import type { SegmentOrigin } from '../origin/segment-origin.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
 import type { TickWheel } from '../util/tick-wheel.ts';
@@ -24,6 +25,8 @@ export interface ModuleContext {
   readonly sessions: SessionRegistry;
   readonly admission: Admission;
   readonly http: HttpListener;
+  /** Live streams in segments, which HLS and DASH list. */
+  readonly segments: SegmentOrigin;
   readonly endpoints: EndpointList;
   readonly targets: TargetRegistry;
   readonly certificates: CertificateStore;

@@ -1,29 +1,66 @@
 /**
- * Judges HLS playlists by RFC 8216 (and the rounding rule of 8216bis 4.4.3.1): one text alone, and what a server may
- * change between two. Shares no code with our writer. Reports sentences; an empty list means that all is well.
+ * Judges HLS playlists by RFC 8216 and 8216bis (Low-Latency HLS among it): one text alone. What may change from one to
+ * the next is in m3u8-update-checker.ts. Shares no code with our writer. Reports sentences; an empty list means that
+ * all is well.
  */
+import { MASTER_TAGS, MasterChecker } from './m3u8-master-checker.ts';
+import {
+  type AttributeForms,
+  type ByteRange,
+  type CheckedPlaylist,
+  DECIMAL,
+  emptyPlaylist,
+  HEX_128,
+  INTEGER,
+  type ListedPart,
+  numberOf,
+  RANGE,
+  readAttributes,
+  SIGNED,
+  STRING,
+  unquoted,
+  YES,
+  YES_NO,
+} from './m3u8-model.ts';
 
-interface ListedSegment {
-  readonly uri: string;
-  readonly seconds: number;
-  readonly sequence: number;
-  readonly discontinuity: boolean;
-  /** Milliseconds since 1970; NaN = none. */
-  readonly dateTime: number;
-}
+export type { CheckedPlaylist } from './m3u8-model.ts';
+export { checkPlaylistUpdate } from './m3u8-update-checker.ts';
 
-export interface CheckedPlaylist {
-  readonly violations: string[];
-  readonly isMaster: boolean;
-  readonly segments: ListedSegment[];
-  /** URIs of the variants of a master playlist. */
-  readonly variants: { readonly uri: string; readonly attributes: ReadonlyMap<string, string> }[];
-  targetDuration: number;
-  mediaSequence: number;
-  discontinuitySequence: number;
-  ended: boolean;
-}
-
+const KEY: AttributeForms = {
+  '!METHOD': /^(NONE|AES-128|SAMPLE-AES|SAMPLE-AES-CTR)$/,
+  URI: STRING,
+  IV: HEX_128,
+  KEYFORMAT: STRING,
+  KEYFORMATVERSIONS: STRING,
+};
+const FORMS: Readonly<Record<string, AttributeForms>> = {
+  '#EXT-X-MAP': { '!URI': STRING, BYTERANGE: RANGE },
+  '#EXT-X-KEY': KEY,
+  '#EXT-X-PART-INF': { '!PART-TARGET': DECIMAL },
+  '#EXT-X-PART': {
+    '!URI': STRING,
+    '!DURATION': DECIMAL,
+    INDEPENDENT: YES,
+    BYTERANGE: /^"\d+(@\d+)?"$/,
+    GAP: YES,
+  },
+  '#EXT-X-PRELOAD-HINT': {
+    '!TYPE': /^(PART|MAP)$/,
+    '!URI': STRING,
+    'BYTERANGE-START': INTEGER,
+    'BYTERANGE-LENGTH': INTEGER,
+  },
+  '#EXT-X-RENDITION-REPORT': { '!URI': STRING, '!LAST-MSN': INTEGER, 'LAST-PART': INTEGER },
+  '#EXT-X-SERVER-CONTROL': {
+    'CAN-SKIP-UNTIL': DECIMAL,
+    'CAN-SKIP-DATERANGES': YES,
+    'HOLD-BACK': DECIMAL,
+    'PART-HOLD-BACK': DECIMAL,
+    'CAN-BLOCK-RELOAD': YES,
+  },
+  '#EXT-X-SKIP': { '!SKIPPED-SEGMENTS': INTEGER, 'RECENTLY-REMOVED-DATERANGES': STRING },
+  '#EXT-X-START': { '!TIME-OFFSET': SIGNED, PRECISE: YES_NO },
+};
 const MEDIA_TAGS = [
   '#EXTINF',
   '#EXT-X-TARGETDURATION',
@@ -33,46 +70,89 @@ const MEDIA_TAGS = [
   '#EXT-X-PROGRAM-DATE-TIME',
   '#EXT-X-ENDLIST',
   '#EXT-X-PLAYLIST-TYPE',
-  '#EXT-X-MAP',
+  '#EXT-X-BYTERANGE',
+  '#EXT-X-GAP',
+  '#EXT-X-BITRATE',
+  '#EXT-X-DATERANGE',
+  ...Object.keys(FORMS),
 ];
-const MASTER_TAGS = ['#EXT-X-STREAM-INF', '#EXT-X-MEDIA'];
-const COMMON_TAGS = ['#EXTM3U', '#EXT-X-VERSION', '#EXT-X-INDEPENDENT-SEGMENTS', '#EXT-X-START'];
+const COMMON_TAGS = [
+  '#EXTM3U',
+  '#EXT-X-VERSION',
+  '#EXT-X-INDEPENDENT-SEGMENTS',
+  '#EXT-X-START',
+  '#EXT-X-DEFINE',
+];
+/** Tags that stand at most once. */
+const ONCE = [
+  '#EXTM3U',
+  '#EXT-X-VERSION',
+  '#EXT-X-INDEPENDENT-SEGMENTS',
+  '#EXT-X-START',
+  '#EXT-X-TARGETDURATION',
+  '#EXT-X-MEDIA-SEQUENCE',
+  '#EXT-X-DISCONTINUITY-SEQUENCE',
+  '#EXT-X-ENDLIST',
+  '#EXT-X-PLAYLIST-TYPE',
+  '#EXT-X-PART-INF',
+  '#EXT-X-SERVER-CONTROL',
+  '#EXT-X-SKIP',
+];
 /** Tags that stand before the first segment. */
-const HEAD_TAGS = ['#EXT-X-TARGETDURATION', '#EXT-X-MEDIA-SEQUENCE', '#EXT-X-DISCONTINUITY-SEQUENCE'];
+const HEAD_TAGS = [
+  '#EXT-X-TARGETDURATION',
+  '#EXT-X-MEDIA-SEQUENCE',
+  '#EXT-X-DISCONTINUITY-SEQUENCE',
+  '#EXT-X-PLAYLIST-TYPE',
+  '#EXT-X-PART-INF',
+  '#EXT-X-SERVER-CONTROL',
+  '#EXT-X-SKIP',
+];
+/** Tags of a segment that stand before its first part. */
+const BEFORE_PARTS = ['#EXT-X-DISCONTINUITY', '#EXT-X-KEY', '#EXT-X-MAP', '#EXT-X-PROGRAM-DATE-TIME'];
+/** Least version (section 8). */
+const VERSIONS: Readonly<Record<string, number>> = {
+  '#EXT-X-BYTERANGE': 4,
+  '#EXT-X-MAP': 6,
+  '#EXT-X-GAP': 8,
+  '#EXT-X-DEFINE': 8,
+  '#EXT-X-SKIP': 9,
+};
 const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)$/;
 /** How far a date may be off the sum of the durations before it. */
 const DATE_TOLERANCE_MS = 1000;
+/** Durations are written in thousandths. */
+const ROUNDING_SECONDS = 0.0011;
 
 class Checker {
   readonly result: CheckedPlaylist;
+  private readonly master: MasterChecker | null;
   private readonly seen = new Map<string, number>();
-  private version = 1;
+  private readonly needs: { version: number; what: string }[] = [];
   private seconds = Number.NaN;
   private discontinuity: boolean = false;
+  private gap: boolean = false;
   private dateTime = Number.NaN;
-  private streamInf: Map<string, string> | null = null;
+  private byteRange: ByteRange | null = null;
+  private map: string | null = '';
+  private key: string | null = '';
+  private parts: ListedPart[] = [];
+  /** Where the last range of a file ended. */
+  private readonly rangeEnds = new Map<string, number>();
 
   constructor(isMaster: boolean) {
-    this.result = {
-      violations: [],
-      isMaster,
-      segments: [],
-      variants: [],
-      targetDuration: -1,
-      mediaSequence: 0,
-      discontinuitySequence: 0,
-      ended: false,
-    };
+    this.result = emptyPlaylist(isMaster);
+    this.master = isMaster ? new MasterChecker(this.result) : null;
   }
 
-  report(text: string): void {
-    this.result.violations.push(text);
-  }
+  readonly report = (text: string): void => void this.result.violations.push(text);
 
   line(line: string): void {
     if (line === '') return;
     if (!line.startsWith('#')) {
-      this.uri(line);
+      if (/\s/.test(line)) this.report(`white space in URI '${line}'`);
+      if (this.master !== null) this.master.uri(line);
+      else this.segment(line);
       return;
     }
     if (!line.startsWith('#EXT')) return;
@@ -81,27 +161,39 @@ class Checker {
     const value = colon < 0 ? '' : line.slice(colon + 1);
     const count = (this.seen.get(tag) ?? 0) + 1;
     this.seen.set(tag, count);
-    const known = this.result.isMaster ? MASTER_TAGS : MEDIA_TAGS;
-    if (!known.includes(tag) && !COMMON_TAGS.includes(tag)) {
+    const known = this.master !== null ? tag in MASTER_TAGS : MEDIA_TAGS.includes(tag);
+    if (!known && !COMMON_TAGS.includes(tag)) {
       this.report(`tag ${tag} does not belong here`);
       return;
     }
-    if (HEAD_TAGS.includes(tag)) {
-      if (this.result.segments.length > 0) this.report(`${tag} behind the first segment`);
-      if (count > 1) this.report(`${tag} twice`);
-    }
-    this.tag(tag, value, count);
+    if (ONCE.includes(tag) && count > 1) this.report(`${tag} twice`);
+    const { segments, skipped } = this.result;
+    const hasBegun = segments.length > 0 || this.parts.length > 0;
+    if (HEAD_TAGS.includes(tag) && hasBegun) this.report(`${tag} behind the first segment`);
+    if (skipped > 0 && tag === '#EXT-X-DISCONTINUITY-SEQUENCE') this.report(`${tag} behind #EXT-X-SKIP`);
+    if (BEFORE_PARTS.includes(tag) && this.parts.length > 0)
+      this.report(`${tag} behind a part of its segment`);
+    if (this.result.ended && tag !== '#EXT-X-ENDLIST' && /PART|HINT/.test(tag))
+      this.report(`${tag} in a list that is ended`);
+    this.need(VERSIONS[tag] ?? 0, tag);
+    const attributes =
+      FORMS[tag] === undefined
+        ? new Map<string, string>()
+        : readAttributes(tag, value, FORMS[tag], this.report);
+    this.master?.tag(tag, value);
+    this.headTag(tag, value, attributes);
+    this.segmentTag(tag, value, attributes);
   }
 
-  private tag(tag: string, value: string, count: number): void {
+  private need(version: number, what: string): void {
+    if (version > 1) this.needs.push({ version, what });
+  }
+
+  private headTag(tag: string, value: string, attributes: Map<string, string>): void {
     const { result } = this;
     switch (tag) {
-      case '#EXTM3U':
-        if (count > 1) this.report('#EXTM3U twice');
-        break;
       case '#EXT-X-VERSION':
-        if (count > 1) this.report('#EXT-X-VERSION twice');
-        this.version = this.integer(tag, value);
+        result.version = this.integer(tag, value);
         break;
       case '#EXT-X-TARGETDURATION':
         result.targetDuration = this.integer(tag, value);
@@ -113,6 +205,47 @@ class Checker {
         if (this.seen.has('#EXT-X-DISCONTINUITY')) this.report(`${tag} behind a discontinuity`);
         result.discontinuitySequence = this.integer(tag, value);
         break;
+      case '#EXT-X-PLAYLIST-TYPE':
+        if (value !== 'VOD' && value !== 'EVENT') this.report(`playlist type '${value}'`);
+        result.type = value;
+        break;
+      case '#EXT-X-PART-INF':
+        result.partTarget = numberOf(attributes, 'PART-TARGET');
+        if (!(result.partTarget > 0)) this.report('part target is 0');
+        break;
+      case '#EXT-X-SERVER-CONTROL':
+        result.serverControl = attributes;
+        break;
+      case '#EXT-X-SKIP':
+        result.skipped = numberOf(attributes, 'SKIPPED-SEGMENTS');
+        if (!(result.skipped > 0)) this.report('#EXT-X-SKIP of nothing');
+        if (attributes.has('RECENTLY-REMOVED-DATERANGES')) this.need(10, 'RECENTLY-REMOVED-DATERANGES');
+        this.map = null;
+        this.key = null;
+        break;
+      case '#EXT-X-ENDLIST':
+        result.ended = true;
+        break;
+      case '#EXT-X-RENDITION-REPORT':
+        result.reports.push({
+          uri: unquoted(attributes, 'URI'),
+          lastMsn: numberOf(attributes, 'LAST-MSN'),
+          lastPart: attributes.has('LAST-PART') ? numberOf(attributes, 'LAST-PART') : -1,
+        });
+        if (/^(\w+:)?\/\//.test(unquoted(attributes, 'URI')))
+          this.report('URI of a rendition report is not relative');
+        break;
+      case '#EXT-X-PRELOAD-HINT': {
+        const type = attributes.get('TYPE') ?? '';
+        if (result.hints.has(type)) this.report(`two preload hints of type ${type}`);
+        result.hints.set(type, unquoted(attributes, 'URI'));
+        break;
+      }
+    }
+  }
+
+  private segmentTag(tag: string, value: string, attributes: Map<string, string>): void {
+    switch (tag) {
       case '#EXT-X-DISCONTINUITY':
         if (this.discontinuity) this.report('two discontinuities before one segment');
         this.discontinuity = true;
@@ -121,22 +254,39 @@ class Checker {
         if (!DATE_TIME.test(value)) this.report(`date '${value}' is not ISO 8601 with a time zone`);
         this.dateTime = Date.parse(value);
         break;
+      case '#EXT-X-GAP':
+        this.gap = true;
+        break;
       case '#EXTINF':
         this.duration(value);
         break;
-      case '#EXT-X-ENDLIST':
-        if (count > 1) this.report('#EXT-X-ENDLIST twice');
-        result.ended = true;
+      case '#EXT-X-BYTERANGE':
+        if (!/^\d+(@\d+)?$/.test(value)) this.report(`byte range '${value}'`);
+        this.byteRange = rangeOf(value);
         break;
-      case '#EXT-X-STREAM-INF':
-        if (this.streamInf !== null) this.report('#EXT-X-STREAM-INF without URI');
-        this.streamInf = this.variant(value);
+      case '#EXT-X-MAP':
+        this.map = unquoted(attributes, 'URI');
+        break;
+      case '#EXT-X-KEY':
+        this.checkKey(attributes);
+        this.key = attributes.get('METHOD') === 'NONE' ? '' : value;
+        break;
+      case '#EXT-X-PART':
+        this.part(attributes);
         break;
     }
   }
 
+  private checkKey(attributes: Map<string, string>): void {
+    const isNone = attributes.get('METHOD') === 'NONE';
+    if (isNone && attributes.size > 1) this.report('attributes beside METHOD=NONE');
+    if (!isNone && !attributes.has('URI')) this.report('#EXT-X-KEY has no URI');
+    if (attributes.has('IV')) this.need(2, 'IV');
+    if (attributes.has('KEYFORMAT') || attributes.has('KEYFORMATVERSIONS')) this.need(5, 'KEYFORMAT');
+  }
+
   private integer(tag: string, value: string): number {
-    if (!/^\d{1,20}$/.test(value)) this.report(`${tag} is '${value}', not a whole number`);
+    if (!INTEGER.test(value)) this.report(`${tag} is '${value}', not a whole number`);
     return Number(value);
   }
 
@@ -147,32 +297,95 @@ class Checker {
       return;
     }
     if (!Number.isNaN(this.seconds)) this.report('#EXTINF twice before one URI');
-    if (this.version < 3 && match[1]!.includes('.')) this.report('a fraction needs version 3');
+    if (match[1]!.includes('.')) this.need(3, 'a fraction');
     this.seconds = Number(match[1]);
     if (this.seconds === 0) this.report('segment without duration');
   }
 
-  private uri(uri: string): void {
-    const { result } = this;
-    if (/\s/.test(uri)) this.report(`white space in URI '${uri}'`);
-    if (result.isMaster) {
-      if (this.streamInf === null) this.report(`URI '${uri}' without #EXT-X-STREAM-INF`);
-      else result.variants.push({ uri, attributes: this.streamInf });
-      this.streamInf = null;
-      return;
+  /** The range with its offset, which may go on from the one before. */
+  private resolved(uri: string, range: ByteRange | null): ByteRange | null {
+    if (range === null) return null;
+    const offset = range.offset >= 0 ? range.offset : this.rangeEnds.get(uri);
+    if (offset === undefined) this.report(`byte range of ${uri} goes on from none`);
+    this.rangeEnds.set(uri, (offset ?? 0) + range.length);
+    return { offset: offset ?? 0, length: range.length };
+  }
+
+  private part(attributes: Map<string, string>): void {
+    const uri = unquoted(attributes, 'URI');
+    const seconds = numberOf(attributes, 'DURATION');
+    const { partTarget, targetDuration } = this.result;
+    if (partTarget === 0) this.report('part before #EXT-X-PART-INF');
+    else if (seconds > partTarget + 1e-9)
+      this.report(`part of ${seconds} s is over the part target of ${partTarget} s`);
+    if (!(seconds > 0)) this.report('part without duration');
+    if (partTarget > targetDuration && targetDuration > 0)
+      this.report('part target is over the target duration');
+    const range = this.resolved(
+      uri,
+      attributes.has('BYTERANGE') ? rangeOf(unquoted(attributes, 'BYTERANGE')) : null,
+    );
+    const gap = attributes.has('GAP');
+    if (this.gap && !gap) this.report('part without GAP in a gap');
+    const part = { uri, seconds, independent: attributes.has('INDEPENDENT'), gap, byteRange: range };
+    const isKnown = (one: ListedPart) => one.uri === uri && one.byteRange?.offset === range?.offset;
+    if (this.parts.some(isKnown) || this.result.segments.some(({ parts }) => parts.some(isKnown)))
+      this.report(`part '${uri}' twice`);
+    this.parts.push(part);
+  }
+
+  private segment(uri: string): void {
+    const { result, seconds, discontinuity, dateTime, gap, map, key, parts } = this;
+    if (Number.isNaN(seconds)) this.report(`URI '${uri}' without #EXTINF`);
+    const byteRange = this.resolved(uri, this.byteRange);
+    if (result.segments.some((one) => one.uri === uri && one.byteRange?.offset === byteRange?.offset))
+      this.report(`URI '${uri}' twice`);
+    if (Math.round(seconds) > result.targetDuration) {
+      this.report(`${seconds} s is over the target duration of ${result.targetDuration} s`);
     }
-    if (Number.isNaN(this.seconds)) this.report(`URI '${uri}' without #EXTINF`);
-    if (result.segments.some((segment) => segment.uri === uri)) this.report(`URI '${uri}' twice`);
-    if (Math.round(this.seconds) > result.targetDuration) {
-      this.report(`${this.seconds} s is over the target duration of ${result.targetDuration} s`);
-    }
+    if (map === '' && /\.(mp4|m4s|m4v|m4a|cmfv|cmfa)(\?|$)/.test(uri))
+      this.report(`segment '${uri}' has no #EXT-X-MAP`);
     this.date();
-    const sequence = result.mediaSequence + result.segments.length;
-    const { seconds, discontinuity, dateTime } = this;
-    result.segments.push({ uri, seconds, sequence, discontinuity, dateTime });
+    this.checkParts(parts, true);
+    const sum = parts.reduce((total, part) => total + part.seconds, 0);
+    if (parts.length > 0 && Math.abs(sum - seconds) > ROUNDING_SECONDS * (parts.length + 1))
+      this.report(`parts of '${uri}' last ${sum.toFixed(3)} s, the segment ${seconds} s`);
+    const sequence = result.mediaSequence + result.skipped + result.segments.length;
+    result.segments.push({
+      uri,
+      seconds,
+      sequence,
+      discontinuity,
+      dateTime,
+      byteRange,
+      map,
+      key,
+      gap,
+      parts,
+    });
     this.seconds = Number.NaN;
     this.discontinuity = false;
+    this.gap = false;
     this.dateTime = Number.NaN;
+    this.byteRange = null;
+    this.parts = [];
+  }
+
+  /** All but the last are nearly as long as they may be. */
+  private checkParts(parts: readonly ListedPart[], isComplete: boolean): void {
+    const { partTarget } = this.result;
+    for (const part of parts.slice(0, -1))
+      if (part.seconds < 0.85 * partTarget && !part.gap)
+        this.report(
+          `part '${part.uri}' of ${part.seconds} s is under 85 % of the part target of ${partTarget} s`,
+        );
+    if (
+      isComplete &&
+      this.seen.has('#EXT-X-INDEPENDENT-SEGMENTS') &&
+      parts[0]?.independent === false &&
+      !parts[0].gap
+    )
+      this.report(`first part '${parts[0].uri}' of an independent segment does not say so`);
   }
 
   private date(): void {
@@ -186,99 +399,80 @@ class Checker {
     }
   }
 
-  private variant(value: string): Map<string, string> {
-    const attributes = new Map<string, string>();
-    const pattern = /([A-Z0-9-]+)=("[^"\r\n]*"|[^",\s]+)(,|$)/y;
-    while (pattern.lastIndex < value.length) {
-      const match = pattern.exec(value);
-      if (match === null) {
-        this.report(`attribute list '${value}'`);
-        break;
-      }
-      if (attributes.has(match[1]!)) this.report(`attribute ${match[1]} twice`);
-      attributes.set(match[1]!, match[2]!);
-    }
-    const matches = (name: string, form: RegExp, required = false) => {
-      const found = attributes.get(name);
-      if (found === undefined ? required : !form.test(found)) this.report(`attribute ${name} is '${found}'`);
-    };
-    matches('BANDWIDTH', /^[1-9]\d*$/, true);
-    matches('AVERAGE-BANDWIDTH', /^[1-9]\d*$/);
-    matches('CODECS', /^"[\w.-]+(,[\w.-]+)*"$/);
-    matches('RESOLUTION', /^[1-9]\d*x[1-9]\d*$/);
-    matches('FRAME-RATE', /^\d+(\.\d{1,3})?$/);
-    if (Number(attributes.get('AVERAGE-BANDWIDTH') ?? 0) > Number(attributes.get('BANDWIDTH'))) {
-      this.report('average bandwidth over the peak');
-    }
-    return attributes;
-  }
-
   finish(): void {
     const { result } = this;
+    for (const { version, what } of this.needs) {
+      if (result.version >= version) continue;
+      this.report(`${what} needs version ${version}`);
+      break;
+    }
+    if (this.master !== null) {
+      this.master.finish();
+      return;
+    }
     if (!Number.isNaN(this.seconds)) this.report('#EXTINF without URI');
-    if (this.streamInf !== null) this.report('#EXT-X-STREAM-INF without URI');
-    if (result.isMaster && result.variants.length === 0) this.report('no variant');
-    if (!result.isMaster && result.targetDuration < 0) this.report('no #EXT-X-TARGETDURATION');
+    if (result.targetDuration < 0) this.report('no #EXT-X-TARGETDURATION');
+    if (result.type === 'VOD' && !result.ended) this.report('a VOD list that is not ended');
+    result.openParts = this.parts;
+    this.checkParts(this.parts, false);
+    this.checkLowLatency();
   }
+
+  private checkLowLatency(): void {
+    const { result } = this;
+    const { targetDuration, partTarget, serverControl, hints, segments, openParts } = result;
+    const skipUntil = numberOf(serverControl, 'CAN-SKIP-UNTIL');
+    if (skipUntil < 6 * targetDuration)
+      this.report(`CAN-SKIP-UNTIL of ${skipUntil} s is under six target durations`);
+    if (serverControl.has('CAN-SKIP-DATERANGES') && !serverControl.has('CAN-SKIP-UNTIL'))
+      this.report('CAN-SKIP-DATERANGES without CAN-SKIP-UNTIL');
+    const holdBack = numberOf(serverControl, 'HOLD-BACK');
+    if (holdBack < 3 * targetDuration)
+      this.report(`HOLD-BACK of ${holdBack} s is under three target durations`);
+    const partHoldBack = numberOf(serverControl, 'PART-HOLD-BACK');
+    if (partTarget > 0 && Number.isNaN(partHoldBack)) this.report('no PART-HOLD-BACK beside #EXT-X-PART-INF');
+    if (partHoldBack < 3 * partTarget - 1e-9)
+      this.report(`PART-HOLD-BACK of ${partHoldBack} s is under three part targets`);
+    const hasParts = openParts.length > 0 || segments.some(({ parts }) => parts.length > 0);
+    if (hasParts && !result.ended && !hints.has('PART'))
+      this.report('parts, but no preload hint of the next');
+    if (hasParts && !serverControl.has('CAN-BLOCK-RELOAD')) this.report('parts without CAN-BLOCK-RELOAD');
+    if (result.ended && hints.size > 0) this.report('preload hint in a list that is ended');
+    const hint = hints.get('PART');
+    const listed = [...segments.flatMap(({ parts }) => parts), ...openParts];
+    if (hint !== undefined && listed.some(({ uri, byteRange }) => uri === hint && byteRange === null))
+      this.report(`preload hint '${hint}' is listed`);
+    let behind = openParts.reduce((sum, part) => sum + part.seconds, 0);
+    for (const segment of segments.toReversed()) {
+      if (segment.parts.length > 0 && behind > 3 * targetDuration + ROUNDING_SECONDS)
+        this.report(`parts of '${segment.uri}' are ${behind.toFixed(1)} s before the end`);
+      behind += segment.seconds;
+    }
+    this.checkSkip(skipUntil, behind);
+  }
+
+  private checkSkip(skipUntil: number, listedSeconds: number): void {
+    if (this.result.skipped === 0) return;
+    if (Number.isNaN(skipUntil)) this.report('#EXT-X-SKIP without CAN-SKIP-UNTIL');
+    // The segment across the boundary is older than it by its start.
+    else if (listedSeconds + this.result.targetDuration < skipUntil - ROUNDING_SECONDS)
+      this.report(`only ${listedSeconds.toFixed(1)} s stand behind the skipped, the boundary is ${skipUntil} s`);
+  }
+}
+
+/** `n[@o]`; offset -1 = not said. */
+function rangeOf(value: string): ByteRange {
+  const [length, offset] = value.split('@');
+  return { length: Number(length), offset: offset === undefined ? -1 : Number(offset) };
 }
 
 /** Checks one playlist. */
 export function checkPlaylist(text: string): CheckedPlaylist {
-  const checker = new Checker(text.includes('#EXT-X-STREAM-INF'));
+  const checker = new Checker(/^#EXT-X-(STREAM-INF|MEDIA):/m.test(text));
   if (text.startsWith('\ufeff')) checker.report('byte order mark');
   if (!/^#EXTM3U\r?\n/.test(text)) checker.report('does not begin with #EXTM3U');
   if (!text.endsWith('\n')) checker.report('last line is not ended');
   for (const line of text.split(/\r?\n/)) checker.line(line);
   checker.finish();
   return checker.result;
-}
-
-/** What RFC 8216 6.2.1 and 6.2.2 allow a server to change from one answer to the next. */
-export function checkPlaylistUpdate(before: CheckedPlaylist, after: CheckedPlaylist): string[] {
-  const violations: string[] = [];
-  if (after.targetDuration !== before.targetDuration) {
-    violations.push(`target duration changes from ${before.targetDuration} to ${after.targetDuration}`);
-  }
-  const removed = after.mediaSequence - before.mediaSequence;
-  if (removed < 0) violations.push(`media sequence goes back by ${-removed}`);
-  if (
-    before.ended &&
-    after.segments.length + after.mediaSequence !== before.segments.length + before.mediaSequence
-  ) {
-    violations.push('a list that was ended changes');
-  }
-  const gone = before.segments
-    .slice(0, Math.max(0, removed))
-    .filter((segment) => segment.discontinuity).length;
-  if (
-    removed <= before.segments.length &&
-    after.discontinuitySequence !== before.discontinuitySequence + gone
-  ) {
-    violations.push(
-      `discontinuity sequence is ${after.discontinuitySequence} instead of ${before.discontinuitySequence + gone}`,
-    );
-  }
-  const last = before.segments.at(-1);
-  const newest = after.segments.at(-1);
-  if (last !== undefined && (newest?.sequence ?? -1) < last.sequence)
-    violations.push('the newest segment is gone');
-  for (const old of before.segments) {
-    const now = after.segments[old.sequence - after.mediaSequence];
-    if (now === undefined) continue;
-    const same =
-      withoutQuery(now.uri) === withoutQuery(old.uri) &&
-      now.seconds === old.seconds &&
-      now.discontinuity === old.discontinuity &&
-      Object.is(now.dateTime, old.dateTime);
-    if (!same) violations.push(`segment ${old.sequence} changes`);
-  }
-  const length = after.segments.reduce((sum, segment) => sum + segment.seconds, 0);
-  if (removed > 0 && !after.ended && length < 3 * after.targetDuration) {
-    violations.push(`segments are removed though only ${length} s are left`);
-  }
-  return violations;
-}
-
-function withoutQuery(uri: string): string {
-  return uri.split('?', 1)[0]!;
 }

@@ -53,9 +53,9 @@ export async function makeClip(spec: ClipSpec, seconds: number): Promise<string>
   return path;
 }
 
-/** Copies a clip to a URL at the speed of its timestamps. */
-export function publishClip(path: string, url: string): Running {
-  return start(process.execPath, [SCRIPT, 'copy', '-re', path, url, 'flv']);
+/** Copies a clip to a URL at the speed of its timestamps, for no longer than `limitMs`. */
+export function publishClip(path: string, url: string, limitMs = 30_000): Running {
+  return start(process.execPath, [SCRIPT, 'copy', '-re', path, url, 'flv'], limitMs);
 }
 
 export async function playUrl(url: string, seconds: number): Promise<Seen> {

@@ -51,7 +51,8 @@ export class TestServer {
       modules: MODULES,
       logHub,
       readAsset,
-      pathBeside: (name) => resolve(name),
+      // What the server makes beside itself (vod/, rec/) belongs to the test; the pages are those of the repository.
+      pathBeside: (name) => (name === 'html' ? resolve(name) : resolve(folder, name)),
       onFault: (error) => faults.push(error),
     });
     await application.start();

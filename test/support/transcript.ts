@@ -4,10 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import type { AccessRequest } from '../../src/access/admission.ts';
+import type { Output } from '../../src/client/rtmp/rtmp-connection.ts';
 import type { StreamRules } from '../../src/media/stream-hub.ts';
 import { makeStreamKey, type StreamKey } from '../../src/media/stream-key.ts';
 import type { ConnectRequest } from '../../src/protocol/rtmp/rtmp-connect.ts';
-import type { Output } from '../../src/protocol/rtmp/rtmp-connection.ts';
 import type { RtmpServices } from '../../src/protocol/rtmp/rtmp-services.ts';
 import { RtmpSession } from '../../src/protocol/rtmp/rtmp-session.ts';
 import { RejectedError } from '../../src/util/errors.ts';

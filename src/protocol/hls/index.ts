@@ -19,10 +19,19 @@ async function start(context: ModuleContext): Promise<RunningModule> {
   const { nat } = context.configuration().server;
   const { port, tlsPort } = context.http;
   const common = { direction: 'play', suffix: '.m3u8' } as const;
+  const lowLatency = { direction: 'play', suffix: '.ll.m3u8' } as const;
   if (port >= 0) {
     context.endpoints.add({
       ...common,
       type: 'http-hls',
+      scheme: 'http',
+      port,
+      defaultPort: 80,
+      publicAddress: nat.http,
+    });
+    context.endpoints.add({
+      ...lowLatency,
+      type: 'http-ll-hls',
       scheme: 'http',
       port,
       defaultPort: 80,
@@ -38,6 +47,14 @@ async function start(context: ModuleContext): Promise<RunningModule> {
       defaultPort: 443,
       publicAddress: nat.https,
     });
+    context.endpoints.add({
+      ...lowLatency,
+      type: 'https-ll-hls',
+      scheme: 'https',
+      port: tlsPort,
+      defaultPort: 443,
+      publicAddress: nat.https,
+    });
   }
-  return { reload: () => [], stop: async () => server.close() };
+  return { reload: () => [], stop: async () => undefined };
 }

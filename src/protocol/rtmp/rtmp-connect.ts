@@ -1,23 +1,12 @@
 /** The connect command: what the peer tells, and the answer (RTMP 1.0 section 7.2.1.1, enhanced RTMP v2). */
+import { FOUR_CCS, OWN_CAPS, VIA_PROPERTY } from '../../client/rtmp/connect-object.ts';
+import type { RtmpConnection } from '../../client/rtmp/rtmp-connection.ts';
 import type { AmfObject } from '../../wire/amf/amf-value.ts';
-import {
-  amfObject,
-  type Command,
-  connectResult,
-  errorResult,
-  parseConnect,
-  STATUS,
-} from '../../wire/rtmp/command.ts';
-import { acceptedFourCcs, CAPS_MOD_EX, CAPS_MULTITRACK, enhancedAnswer } from '../../wire/rtmp/enhanced.ts';
+import { type Command, connectResult, errorResult, parseConnect, STATUS } from '../../wire/rtmp/command.ts';
+import { acceptedFourCcs, CAPS_MULTITRACK, enhancedAnswer } from '../../wire/rtmp/enhanced.ts';
 import { parseStreamAddress } from '../../wire/rtmp/rtmp-url.ts';
-import type { RtmpConnection } from './rtmp-connection.ts';
 
-/** Property of the connect object by which Sluice servers see that a stream came through them already. */
-const VIA_PROPERTY = 'sluiceVia';
 const MAX_VIA_LENGTH = 512;
-const OWN_CAPS = CAPS_MULTITRACK | CAPS_MOD_EX;
-/** Codecs that we can take from a publisher and pass on. */
-const FOUR_CCS = ['avc1', 'hvc1', 'av01', 'vp08', 'vp09', 'mp4a', 'Opus', 'fLaC', 'ac-3', 'ec-3', '.mp3'];
 
 export interface ConnectRequest {
   readonly tcUrl: string;
@@ -80,17 +69,4 @@ export function answerConnect(
 
 export function refuseConnect(connection: RtmpConnection, command: Command, description: string): void {
   connection.sendCommand(0, errorResult(command.transactionId, STATUS.connectRejected, description));
-}
-
-/** What we say of ourselves when we connect to another server. */
-export function connectObject(app: string, tcUrl: string, via: readonly string[]): AmfObject {
-  return amfObject({
-    app,
-    type: 'nonprivate',
-    flashVer: 'FMLE/3.0 (compatible; Sluice)',
-    tcUrl,
-    fourCcList: FOUR_CCS,
-    capsEx: OWN_CAPS,
-    [VIA_PROPERTY]: via.join(','),
-  });
 }

@@ -4,6 +4,7 @@ import type { StreamHub } from '../../media/stream-hub.ts';
 import type { StreamKey } from '../../media/stream-key.ts';
 import type { Subscription } from '../../media/subscription.ts';
 import { rtmpFormat } from '../../packaging/rtmp-feed.ts';
+import { STATUS } from '../../wire/rtmp/command.ts';
 
 /** RTMP players expect to wait for a stream that is about to begin. */
 const WAIT_FOR_STREAM_MS = 10_000;
@@ -17,14 +18,33 @@ export interface RtmpPlayOptions {
   readonly messageStreamId: number;
   readonly fourCcs: ReadonlySet<string> | null;
   readonly multitrack: boolean;
+  readonly onStatus: (code: string, description: string) => void;
 }
 
-export class RtmpPlay {
-  readonly subscription: Subscription;
+/** What plays on a message stream: a live stream, or a file (rtmp-vod.ts). */
+export interface RtmpPlayer {
+  bytesSent(): number;
+  dropped(): number;
+  /** All was sent; only a seek brings more. */
+  isOver(): boolean;
+  /** Whether there ever was anything to send. */
+  hasStarted(): boolean;
+  /** What the peer's codecs cannot take, in words; every sentence once. */
+  newlyLeftOut(): readonly string[];
+  /** Also tells the peer that it is done. */
+  pause(paused: boolean): void;
+  seek(ms: number): void;
+  close(): void;
+}
+
+export class RtmpPlay implements RtmpPlayer {
+  private readonly subscription: Subscription;
+  private readonly onStatus: RtmpPlayOptions['onStatus'];
   private readonly toldLeftOut = new Set<string>();
 
   /** Throws RejectedError. */
   constructor(options: RtmpPlayOptions) {
+    this.onStatus = options.onStatus;
     const format = rtmpFormat({
       chunkSize: options.chunkSize,
       messageStreamId: options.messageStreamId,
@@ -34,12 +54,22 @@ export class RtmpPlay {
     this.subscription = options.hub.subscribe(options.key, format, options.sink, 'gop', WAIT_FOR_STREAM_MS);
   }
 
-  /** Whether the stream ever had anything to send. */
+  bytesSent(): number {
+    return this.subscription.bytesSent;
+  }
+
+  dropped(): number {
+    return this.subscription.chunksDropped;
+  }
+
+  isOver(): boolean {
+    return false;
+  }
+
   hasStarted(): boolean {
     return this.subscription.feed.chunks.head > 0;
   }
 
-  /** What the peer's codecs cannot take, in words; every sentence once. */
   newlyLeftOut(): readonly string[] {
     const missing = this.subscription.feed.encoder.leftOut();
     if (missing.length === this.toldLeftOut.size) return NOTHING;
@@ -54,6 +84,13 @@ export class RtmpPlay {
 
   pause(paused: boolean): void {
     this.subscription.pause(paused);
+    if (paused) this.onStatus(STATUS.pauseNotify, 'Paused.');
+    else this.onStatus(STATUS.unpauseNotify, 'Playing goes on live.');
+  }
+
+  /** A live stream cannot be sought; the player is told that all is well and stays live. */
+  seek(_ms: number): void {
+    this.onStatus(STATUS.seekNotify, 'This stream is live; seeking has no effect.');
   }
 
   close(): void {

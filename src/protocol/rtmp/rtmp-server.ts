@@ -1,6 +1,7 @@
 /** Sockets of RTMP and RTMPS: accepts, feeds sessions, calls their tick, reports start and end. */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import type { Output } from '../../client/rtmp/rtmp-connection.ts';
 import { makeStreamKey } from '../../media/stream-key.ts';
 import { plainAddress } from '../../runtime/http-listener.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
@@ -8,9 +9,9 @@ import { PacedReader, ReadPacer } from '../../runtime/paced-reader.ts';
 import { SocketSink } from '../../runtime/socket-sink.ts';
 import { TcpListener } from '../../runtime/tcp-listener.ts';
 import { RejectedError } from '../../util/errors.ts';
-import type { Output } from './rtmp-connection.ts';
 import type { RtmpServices } from './rtmp-services.ts';
 import { RtmpSession } from './rtmp-session.ts';
+import { RtmpVodFiles } from './rtmp-vod-files.ts';
 
 const TICK_MS = 1000;
 /** After a close, what the peer has not taken by then is lost. */
@@ -29,10 +30,12 @@ export class RtmpServer {
   private readonly sockets = new Set<Socket>();
   private readonly listeners: TcpListener[] = [];
   private readonly services: RtmpServices;
+  private readonly files: RtmpVodFiles;
   private readonly ticking;
 
   constructor(context: ModuleContext) {
     this.context = context;
+    this.files = new RtmpVodFiles(context);
     this.services = this.makeServices();
     this.ticking = context.tick.every(TICK_MS, () => this.tick());
   }
@@ -60,6 +63,7 @@ export class RtmpServer {
     return {
       hub: context.hub,
       log: context.log,
+      files: this.files,
       limits: () => ({
         maxMessageBytes: server().limits.message,
         maxChunkStreams: server().limits.chunkStreams,
@@ -85,6 +89,7 @@ export class RtmpServer {
   /** Refused at connect, so that encoders show the reason instead of a silent stream. */
   private refusalOf(host: string, app: string): string {
     try {
+      if (this.files.isVod(makeStreamKey(app, 'x').app)) return '';
       this.context.admission.checkApp(host, makeStreamKey(app, 'x').app);
       return '';
     } catch (error) {
@@ -179,6 +184,7 @@ export class RtmpServer {
     this.ticking.cancel();
     for (const listener of this.listeners) await listener.close();
     for (const { session } of [...this.peers.values()]) session.close('The server is shutting down.');
+    await this.files.close();
   }
 }
 

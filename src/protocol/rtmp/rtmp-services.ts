@@ -3,9 +3,12 @@ import type { AccessRequest } from '../../access/admission.ts';
 import type { StreamHub } from '../../media/stream-hub.ts';
 import type { StreamKey } from '../../media/stream-key.ts';
 import type { Logger } from '../../util/log.ts';
+import type { Timeout } from '../../util/tick-wheel.ts';
 import type { AmfLimits } from '../../wire/amf/amf-value.ts';
+import type { StreamAddress } from '../../wire/rtmp/rtmp-url.ts';
 import type { ConnectRequest } from './rtmp-connect.ts';
 import type { RtmpSession } from './rtmp-session.ts';
+import type { HeldFile } from './rtmp-vod.ts';
 
 interface RtmpLimits {
   readonly maxMessageBytes: number;
@@ -13,9 +16,18 @@ interface RtmpLimits {
   readonly handshakeMs: number;
 }
 
+export interface PlayableFiles {
+  /** The file of an address, opened; null when the address is not one of a file. Throws RejectedError. */
+  open(address: StreamAddress): Promise<HeldFile | null>;
+  /** For the pace of players. */
+  after(delayMs: number, run: () => void): Timeout;
+}
+
 export interface RtmpServices {
   readonly hub: StreamHub;
   readonly log: Logger;
+  /** Files that can be played; left out where there are none. */
+  readonly files?: PlayableFiles;
   limits(): RtmpLimits;
   amfLimits(): AmfLimits;
   chunkSize(): number;

@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { LiveSession, SessionRole } from '../../access/session-registry.ts';
+import { type Output, RtmpConnection } from '../../client/rtmp/rtmp-connection.ts';
 import { ProtocolError, RejectedError } from '../../util/errors.ts';
 import { randomId } from '../../util/id.ts';
 import type { Logger } from '../../util/log.ts';
@@ -26,7 +27,6 @@ import {
 } from '../../wire/rtmp/message.ts';
 import type { ConnectRequest } from './rtmp-connect.ts';
 import { answerConnect, readConnect, refuseConnect } from './rtmp-connect.ts';
-import { type Output, RtmpConnection } from './rtmp-connection.ts';
 import type { RtmpServices } from './rtmp-services.ts';
 import { RtmpStream } from './rtmp-stream.ts';
 

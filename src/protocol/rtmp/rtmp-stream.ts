@@ -1,6 +1,5 @@
 /** One message stream of a session: nothing yet, a publisher, or a player. */
 import type { Sink } from '../../media/sink.ts';
-import type { StreamKey } from '../../media/stream-key.ts';
 import { RejectedError } from '../../util/errors.ts';
 import type { RtmpMessage } from '../../wire/rtmp/chunk-reader.ts';
 import { type Command, onStatus, STATUS, type StatusLevel, serializeData } from '../../wire/rtmp/command.ts';
@@ -10,9 +9,10 @@ import {
   USER_CONTROL_STREAM_EOF,
 } from '../../wire/rtmp/message.ts';
 import { parseStreamAddress, type StreamAddress } from '../../wire/rtmp/rtmp-url.ts';
-import { RtmpPlay } from './rtmp-play.ts';
+import { RtmpPlay, type RtmpPlayer } from './rtmp-play.ts';
 import { RtmpPublish } from './rtmp-publish.ts';
 import type { RtmpSession } from './rtmp-session.ts';
+import { RtmpVod } from './rtmp-vod.ts';
 
 const DATA_CHUNK_STREAM = 5;
 const NO_REASONS: readonly string[] = [];
@@ -21,7 +21,7 @@ export class RtmpStream implements Sink {
   private readonly session: RtmpSession;
   private readonly id: number;
   private publishing: RtmpPublish | null = null;
-  private playing: RtmpPlay | null = null;
+  private playing: RtmpPlayer | null = null;
   private name = '';
   private asked = false;
   /** Totals of players that ended on this stream. */
@@ -40,7 +40,7 @@ export class RtmpStream implements Sink {
 
   play(command: Command): void {
     const address = this.tryBegin(command, STATUS.playFailed);
-    this.session.decide(this.decidePlay(address));
+    this.session.decide(this.decidePlay(address, command));
   }
 
   private tryBegin(command: Command, refusal: string): StreamAddress {
@@ -101,7 +101,7 @@ export class RtmpStream implements Sink {
         return;
       }
       this.publishing = new RtmpPublish(publication, services.nowUs(), firstPacketMs, idleMs);
-      this.setRole('publisher', key);
+      this.setRole('publisher', key.text);
       this.status('status', STATUS.publishStart, `${key.text} is now published.`);
       session.log.info('rtmp.publish-start', {
         stream: key.text,
@@ -117,10 +117,11 @@ export class RtmpStream implements Sink {
     }
   }
 
-  private async decidePlay(address: StreamAddress): Promise<void> {
+  private async decidePlay(address: StreamAddress, command: Command): Promise<void> {
     const { session } = this;
     const { services } = session;
     try {
+      if (await this.playFile(address, command)) return;
       const key = await services.admit(this.request('play', address));
       if (session.closed) return;
       session.connection.sendUserControl(USER_CONTROL_STREAM_BEGIN, this.id);
@@ -132,12 +133,7 @@ export class RtmpStream implements Sink {
         this.id,
         serializeData('|RtmpSampleAccess', true, true),
       );
-      this.setRole('player', key);
-      session.log.info('rtmp.play-start', {
-        stream: key.text,
-        remote: session.remote,
-        agent: session.userAgent,
-      });
+      this.beginPlaying(key.text);
       const { fourCcs, multitrack } = session.connectRequest!;
       const chunkSize = services.chunkSize();
       const { hub } = services;
@@ -149,6 +145,7 @@ export class RtmpStream implements Sink {
         messageStreamId: this.id,
         fourCcs,
         multitrack,
+        onStatus: (code, description) => this.status('status', code, description),
       });
       this.tellLeftOut();
       session.onPlaying();
@@ -161,9 +158,56 @@ export class RtmpStream implements Sink {
     }
   }
 
-  private setRole(role: 'publisher' | 'player', key: StreamKey): void {
+  /** True when the address is that of a file, which then plays. Throws RejectedError. */
+  private async playFile(address: StreamAddress, command: Command): Promise<boolean> {
+    const { session } = this;
+    const { services } = session;
+    const held = (await services.files?.open(address)) ?? null;
+    if (held === null) return false;
+    if (session.closed || !this.asked) {
+      held.release();
+      return true;
+    }
+    const { fourCcs, multitrack } = session.connectRequest!;
+    const [, start, length] = command.args;
+    const vod = new RtmpVod({
+      held,
+      connection: session.connection,
+      // On the wire these are milliseconds; negative ones ask for what there is, from its beginning.
+      startMs: typeof start === 'number' ? start : 0,
+      lengthMs: typeof length === 'number' && length > 0 ? length : -1,
+      chunkSize: services.chunkSize(),
+      messageStreamId: this.id,
+      fourCcs,
+      multitrack,
+      nowUs: () => services.nowUs(),
+      after: (delayMs, run) => services.files!.after(delayMs, run),
+      onFinished: (reason, isFault) => this.onFileEnd(reason, isFault),
+      onFault: services.onFault,
+    });
+    this.playing = vod;
+    this.beginPlaying(held.text);
+    await vod.start();
+    this.tellLeftOut();
+    session.onPlaying();
+    return true;
+  }
+
+  /** The player keeps the file: it may seek back. */
+  private onFileEnd(reason: string, isFault: boolean): void {
+    if (isFault) this.status('error', STATUS.playFailed, reason);
+    this.status('status', STATUS.playStop, reason);
+  }
+
+  private beginPlaying(text: string): void {
+    const { session } = this;
+    this.setRole('player', text);
+    session.log.info('rtmp.play-start', { stream: text, remote: session.remote, agent: session.userAgent });
+  }
+
+  private setRole(role: 'publisher' | 'player', text: string): void {
     this.session.role = role;
-    this.session.streamText = key.text;
+    this.session.streamText = text;
     this.session.services.onRole(this.session);
   }
 
@@ -175,7 +219,7 @@ export class RtmpStream implements Sink {
   }
 
   isActive(): boolean {
-    return this.publishing !== null || this.playing !== null;
+    return this.publishing !== null || this.playing?.isOver() === false;
   }
 
   /** Hot path. */
@@ -184,15 +228,12 @@ export class RtmpStream implements Sink {
   }
 
   pause(command: Command): void {
-    const paused = command.args[0] === true;
-    this.playing?.pause(paused);
-    if (paused) this.status('status', STATUS.pauseNotify, 'Paused.');
-    else this.status('status', STATUS.unpauseNotify, 'Playing goes on live.');
+    this.playing?.pause(command.args[0] === true);
   }
 
-  /** A live stream cannot be sought; the player is told that all is well and stays live. */
-  seek(_command: Command): void {
-    this.status('status', STATUS.seekNotify, 'This stream is live; seeking has no effect.');
+  seek(command: Command): void {
+    const [ms] = command.args;
+    this.playing?.seek(typeof ms === 'number' && Number.isFinite(ms) ? ms : 0);
   }
 
   unpublish(name: string): void {
@@ -206,11 +247,11 @@ export class RtmpStream implements Sink {
   }
 
   bytesSent(): number {
-    return this.endedBytes + (this.playing?.subscription.bytesSent ?? 0);
+    return this.endedBytes + (this.playing?.bytesSent() ?? 0);
   }
 
   dropped(): number {
-    return this.endedDropped + (this.playing?.subscription.chunksDropped ?? 0);
+    return this.endedDropped + (this.playing?.dropped() ?? 0);
   }
 
   /** The lease was taken away. */
@@ -263,8 +304,8 @@ export class RtmpStream implements Sink {
   private forgetPlayer(): void {
     const { playing } = this;
     if (playing === null) return;
-    this.endedBytes += playing.subscription.bytesSent;
-    this.endedDropped += playing.subscription.chunksDropped;
+    this.endedBytes += playing.bytesSent();
+    this.endedDropped += playing.dropped();
     this.playing = null;
   }
 }

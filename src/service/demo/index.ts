@@ -1,25 +1,19 @@
-/** Registers the test channel under the name of the configuration (`live/demo`). */
+/**
+ * Registers the test channel under the name of the configuration (`live/demo`): an embedded FLV clip played in a loop
+ * while somebody watches. It costs nothing otherwise: neither the clip is unpacked nor a timer runs.
+ */
 import { makeStreamKey, type StreamKey } from '../../media/stream-key.ts';
+import { FileChannel } from '../../media-file/file-channel.ts';
+import { FileSupply } from '../../media-file/file-supply.ts';
 import type { ModuleContext, RunningModule, ServerModule } from '../../runtime/module.ts';
 import { InvariantError } from '../../util/errors.ts';
-import { DemoSource } from './demo-source.ts';
-
-const PERIOD_MS = 20;
+import { openClip } from './demo-clip.ts';
 
 export const demoModule: ServerModule = { name: 'demo', start };
 
 async function start(context: ModuleContext): Promise<RunningModule> {
   let key: StreamKey | null = null;
-  let source: DemoSource | null = null;
-  const loadClip = () => {
-    const clip = context.readAsset('demo/clip.flv');
-    if (clip === null) throw new InvariantError('the test clip is missing from the executable');
-    return clip;
-  };
-  const schedule = (run: () => void) => {
-    const timer = setInterval(run, PERIOD_MS);
-    return () => clearInterval(timer);
-  };
+  let source: FileChannel | null = null;
   const remove = () => {
     source?.stop();
     if (key !== null) context.hub.unregisterOnDemand(key);
@@ -32,7 +26,7 @@ async function start(context: ModuleContext): Promise<RunningModule> {
     if (!demo.enable) return;
     const slash = demo.name.lastIndexOf('/');
     key = makeStreamKey(demo.name.slice(0, slash), demo.name.slice(slash + 1));
-    source = new DemoSource(context.hub, context.clock, loadClip, schedule);
+    source = makeSource(context);
     context.hub.registerOnDemand(key, source);
   };
   apply();
@@ -43,4 +37,33 @@ async function start(context: ModuleContext): Promise<RunningModule> {
     },
     stop: async () => remove(),
   };
+}
+
+function makeSource(context: ModuleContext): FileChannel {
+  const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+  const clip = {
+    name: 'demo/clip.flv',
+    open: async () => {
+      const bytes = context.readAsset('demo/clip.flv');
+      if (bytes === null) throw new InvariantError('the test clip is missing from the executable');
+      return openClip(bytes);
+    },
+  };
+  return new FileChannel({
+    hub: context.hub,
+    clock: context.clock,
+    description: 'built-in test channel',
+    owner: { id: 'demo', protocol: 'demo', remote: 'built in' },
+    open: () =>
+      new FileSupply({
+        name: clip.name,
+        list: async () => [clip],
+        loop: true,
+        onSkipped: (_name, error) => context.onFault(error),
+        pause: () => wait(1000),
+      }),
+    onEnd: () => undefined,
+    onFault: context.onFault,
+    wait,
+  });
 }

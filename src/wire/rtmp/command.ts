@@ -60,6 +60,7 @@ export const STATUS = {
   playReset: 'NetStream.Play.Reset',
   playStart: 'NetStream.Play.Start',
   playStop: 'NetStream.Play.Stop',
+  playComplete: 'NetStream.Play.Complete',
   playFailed: 'NetStream.Play.Failed',
   playStreamNotFound: 'NetStream.Play.StreamNotFound',
   playPublishNotify: 'NetStream.Play.PublishNotify',

@@ -6,8 +6,8 @@ const policy = (inner: string) => `<policy>${inner}</policy>`;
 const resolver = (inner: string, config = '') => load(config, policy(inner)).resolver;
 
 test('policy: defaults', () => {
-  const { forwards, ...values } = load().resolver.resolve('h', 'live', 's');
-  assert.deepEqual(forwards, []);
+  const { forwards, records, ...values } = load().resolver.resolve('h', 'live', 's');
+  assert.deepEqual([forwards, records], [[], []]);
   assert.deepEqual(values, {
     publish: { busy: 'refuse', graceMs: 10_000, firstPacketMs: 20_000, idleMs: 10_000 },
     time: { jitter: 'full', atc: false },
@@ -284,7 +284,7 @@ test('policy: wrong files are refused with place, offending text and what was me
     [
       policy('<application name="live"><application name="x"/></application>'),
       'conf/policy.xml:1:34: unknown element <application> in <application>; known here: ' +
-        '<forward>, <publish>, <time>, <gop>, <play>, <hls>, <stream>.',
+        '<forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <stream>.',
     ],
     [
       policy('<application name="live"><stream><gop frames="x"/></stream></application>'),
@@ -313,14 +313,14 @@ test('policy: wrong files are refused with place, offending text and what was me
     ],
     [
       policy('<vhost name="rtmp://a/live"><constructor/><__proto__/></vhost>'),
-      'conf/policy.xml:1:37: unknown element <constructor> in <vhost>; known here: <forward>, <publish>, <time>, <gop>, <play>, <hls>.',
-      'conf/policy.xml:1:51: unknown element <__proto__> in <vhost>; known here: <forward>, <publish>, <time>, <gop>, <play>, <hls>.',
+      'conf/policy.xml:1:37: unknown element <constructor> in <vhost>; known here: <forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>.',
+      'conf/policy.xml:1:51: unknown element <__proto__> in <vhost>; known here: <forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>.',
     ],
     [policy('live'), 'conf/policy.xml:1:9: text "live" does not belong in <policy>.'],
     [
       policy('<application name="live"><hashls>true</hashls></application>'),
       'conf/policy.xml:1:34: unknown element <hashls> in <application>; known here: ' +
-        '<forward>, <publish>, <time>, <gop>, <play>, <hls>, <stream>.',
+        '<forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <stream>.',
     ],
   ];
   for (const [text, ...messages] of cases) assert.deepEqual(refusal('', text), messages, text);

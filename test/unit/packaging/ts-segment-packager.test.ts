@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FRAME_DISCONTINUITY, Frame } from '../../../src/media/frame.ts';
 import { makeTrack, type Track } from '../../../src/media/track.ts';
-import type { Segment } from '../../../src/packaging/segment-store.ts';
+import type { Segment } from '../../../src/packaging/segment.ts';
 import { TsSegmentPackager } from '../../../src/packaging/ts-segment-packager.ts';
 import { serializeMediaPlaylist } from '../../../src/wire/hls/media-playlist.ts';
 import { type CheckedPlaylist, checkPlaylist, checkPlaylistUpdate } from '../../conformance/m3u8-checker.ts';
@@ -25,17 +25,20 @@ class Bench {
     this.packager = new TsSegmentPackager({
       targetDurationUs: 2_000_000,
       windowCount: options.windowCount ?? 3,
+      windowUs: 0,
       cacheCount: 3,
+      maxBytes: 24_000_000,
       maxSegmentBytes: options.maxSegmentBytes ?? 4_000_000,
       wallClock: () => this.wallUs,
     });
-    this.packager.onSegment = (segment) => this.take(segment);
+    this.packager.onChange = () => this.take(this.packager.store.all().at(-1)!); // it was just added
     this.packager.setTracks(tracks);
   }
 
   private take(segment: Segment): void {
     this.segments.push(segment);
-    this.checker.segment(Buffer.concat(segment.parts), segment.name, segment.independent);
+    const bytes = Buffer.concat(segment.parts.map((part) => part.bytes));
+    this.checker.segment(bytes, `${segment.sequence}.ts`, segment.independent);
     this.playlist();
   }
 
@@ -48,7 +51,12 @@ class Bench {
       mediaSequence: first?.sequence ?? 0,
       discontinuitySequence:
         first === undefined ? 0 : first.discontinuitySequence - (first.discontinuity ? 1 : 0),
-      entries: window.map((segment) => ({ ...segment, uri: segment.name })),
+      entries: window.map(({ sequence, durationUs, discontinuity, wallClockUs }) => ({
+        uri: `${sequence}.ts`,
+        durationUs,
+        discontinuity,
+        wallClockUs,
+      })),
       ended: store.isEnded,
     });
     const checked = checkPlaylist(text);

@@ -1,0 +1,46 @@
+// DASH and low-latency DASH, by dash.js. The list itself says how near to live a player may be.
+import { loadScript } from './engines.js';
+
+const DVR_FROM_S = 30;
+
+export async function openDash(video, choice, events) {
+  await loadScript('/vendor/dash.mediaplayer.min.js');
+  const { dashjs } = window;
+  const player = dashjs.MediaPlayer().create();
+  player.updateSettings({
+    debug: { logLevel: dashjs.Debug.LOG_LEVEL_NONE },
+    streaming: {
+      delay: { useSuggestedPresentationDelay: true, applyServiceDescription: true },
+      liveCatchup: { enabled: true, playbackRate: { min: -0.1, max: 0.1 } },
+      buffer: { bufferToKeep: 20, fastSwitchEnabled: true },
+    },
+  });
+  const { MANIFEST_ERROR_ID_NOSTREAMS_CODE, CAPABILITY_MEDIASOURCE_ERROR_CODE } = dashjs.MediaPlayer.errors ?? {};
+  player.on(dashjs.MediaPlayer.events.ERROR, ({ error }) => {
+    const code = error?.code;
+    const impossible =
+      code !== undefined &&
+      (code === MANIFEST_ERROR_ID_NOSTREAMS_CODE || code === CAPABILITY_MEDIASOURCE_ERROR_CODE);
+    events.failed(impossible ? { impossible, reason: 'why.unplayable' } : {});
+  });
+  player.initialize(video, choice.url, false);
+  const latency = () => {
+    const seconds = player.isReady() && player.isDynamic() ? player.getCurrentLiveLatency() : Number.NaN;
+    return Number.isFinite(seconds) && seconds > 0 ? seconds : null;
+  };
+  const dvr = () => (player.isReady() && player.isDynamic() ? player.getDvrWindow() : null);
+  return {
+    latency,
+    timeline: () => {
+      const range = dvr();
+      if (!range || !(range.end - range.start >= DVR_FROM_S)) return null;
+      const end = range.end - Math.max(0, player.getTargetLiveDelay() || 0);
+      return { start: range.start, end, position: video.currentTime, live: true };
+    },
+    seek: (seconds) => {
+      video.currentTime = seconds;
+    },
+    goLive: () => player.seekToOriginalLive(),
+    close: () => player.destroy(),
+  };
+}

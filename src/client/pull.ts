@@ -1,0 +1,78 @@
+/**
+ * Pulling a stream from another server: `openPull` gives tracks and frames of an rtmp://, rtmps://, http:// or https://
+ * URL until it ends. What comes over HTTP is known by its first bytes: FLV or MPEG-TS. Every wait has a limit; opening
+ * again is the caller's business. Left out: HLS and DASH.
+ */
+import type { Frame } from '../media/frame.ts';
+import type { Track } from '../media/track.ts';
+import { RejectedError } from '../util/errors.ts';
+import type { AmfValue } from '../wire/amf/amf-value.ts';
+import { HttpPull } from './pull-http.ts';
+import { RtmpPull } from './pull-rtmp.ts';
+
+/** How a pull ended, with a sentence for a person that begins in lower case. */
+export interface PullEnd {
+  /** `over`: the source says so. `failed`: it could not be opened. `broken`: it broke off in the middle. */
+  readonly kind: 'over' | 'failed' | 'broken';
+  readonly reason: string;
+}
+
+export interface PullHandlers {
+  /** All tracks from now on; called before the first frame and at every change. */
+  onTracks(tracks: readonly Track[]): void;
+  /** Times are the source's own, microseconds, unwrapped and otherwise as they came. */
+  onFrame(frame: Frame): void;
+  /** What the source says of itself (onMetaData). */
+  onMetadata?(values: AmfValue): void;
+  /** Called once, unless `close` was called before. */
+  onEnd(end: PullEnd): void;
+}
+
+export interface PullOptions {
+  /** Whether certificates must be ones that this machine trusts. */
+  readonly verifies: boolean;
+  /** Until media may come: connecting, handshakes, redirects, the answer. Milliseconds. */
+  readonly connectMs: number;
+  /** Without a byte for this long the source is taken for dead. Milliseconds. */
+  readonly silenceMs: number;
+  readonly userAgent: string;
+  /** Monotonic microseconds, for the arrival of frames. */
+  readonly nowUs: () => number;
+  readonly after: (delayMs: number, run: () => void) => { cancel(): void };
+  readonly onFault: (error: unknown) => void;
+}
+
+export interface Pull {
+  /** Bytes that came. */
+  readonly bytesReceived: number;
+  /** Stops reading; the source is held up by TCP and is not taken for dead. */
+  pause(): void;
+  resume(): void;
+  /** `onEnd` is not called. May be called twice. */
+  close(): void;
+}
+
+/** Whether the text is an address that `openPull` understands, rather than the name of a file. */
+export function isPullUrl(text: string): boolean {
+  return /^[a-z][a-z0-9+.-]+:\/\//i.test(text);
+}
+
+/** Throws RejectedError for an address that is none, or of a kind that cannot be pulled. */
+export function openPull(url: string, handlers: PullHandlers, options: PullOptions): Pull {
+  const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(url)?.[1]?.toLowerCase() ?? '';
+  switch (scheme) {
+    case 'rtmp':
+    case 'rtmps':
+      return new RtmpPull(url, handlers, options);
+    case 'http':
+    case 'https':
+      return new HttpPull(url, handlers, options);
+    case '':
+      throw new RejectedError('bad-request', `"${url}" is no URL.`);
+    default:
+      throw new RejectedError(
+        'unsupported',
+        `Nothing here can play ${scheme}:// URLs; rtmp, rtmps, http and https can be pulled.`,
+      );
+  }
+}

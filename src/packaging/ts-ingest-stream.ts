@@ -1,0 +1,94 @@
+/**
+ * What a line of a program map means: stream type and descriptors to a codec (ISO/IEC 13818-1 table 2-34, ATSC A/53
+ * and A/52, ETSI EN 300 468 for DVB's descriptors, ETSI TS 103 491 draft for Opus). Types that are not used have a name.
+ */
+import type { CodecId } from '../codec/codec-id.ts';
+import type { TsStream } from '../wire/mpegts/psi-reader.ts';
+
+const DESCRIPTOR_REGISTRATION = 0x05;
+const DESCRIPTOR_LANGUAGE = 0x0a;
+const DESCRIPTOR_AC3 = 0x6a;
+const DESCRIPTOR_EAC3 = 0x7a;
+const DESCRIPTOR_EXTENSION = 0x7f;
+const EXTENSION_OPUS = 0x80;
+const TYPE_PRIVATE_PES = 0x06;
+
+const CODECS_BY_TYPE: Readonly<Record<number, CodecId>> = {
+  3: 'mp3',
+  4: 'mp3',
+  15: 'aac',
+  27: 'h264',
+  36: 'h265',
+  129: 'ac3',
+  135: 'eac3',
+};
+const CODECS_BY_REGISTRATION: Readonly<Record<string, CodecId>> = {
+  'AC-3': 'ac3',
+  EAC3: 'eac3',
+  Opus: 'opus',
+  HEVC: 'h265',
+};
+
+/** For a sentence to a person. */
+const NAMES: Readonly<Record<number, string>> = {
+  1: 'MPEG-1 video',
+  2: 'MPEG-2 video',
+  5: 'private sections',
+  6: 'private data',
+  16: 'MPEG-4 part 2 video',
+  17: 'AAC in LATM',
+  21: 'timed metadata',
+  32: 'a second view of H.264',
+  33: 'JPEG 2000 video',
+  51: 'H.266',
+  130: 'DTS or subtitles',
+  131: 'TrueHD',
+  134: 'SCTE-35 cue messages',
+  207: 'encrypted AAC',
+  219: 'encrypted H.264',
+};
+
+export interface StreamMeaning {
+  /** Null when the stream is not used. */
+  readonly codec: CodecId | null;
+  /** What it is, for a sentence. */
+  readonly name: string;
+  /** ISO 639-2, '' when it is not told. */
+  readonly language: string;
+  /** Opus: channel configuration code, which is the channel count up to 8; 0 = not told. */
+  readonly channels: number;
+}
+
+export function meaningOf({ streamType, descriptors }: TsStream): StreamMeaning {
+  let codec: CodecId | null = CODECS_BY_TYPE[streamType] ?? null;
+  let name = NAMES[streamType] ?? `stream type ${streamType}`;
+  let language = '';
+  let channels = 0;
+  for (let at = 0; at + 2 <= descriptors.length; ) {
+    const tag = descriptors[at]!;
+    const start = at + 2;
+    const end = Math.min(start + descriptors[at + 1]!, descriptors.length);
+    at = start + descriptors[at + 1]!;
+    if (tag === DESCRIPTOR_LANGUAGE && end - start >= 3) language = languageAt(descriptors, start);
+    if (streamType !== TYPE_PRIVATE_PES) continue;
+    if (tag === DESCRIPTOR_REGISTRATION && end - start >= 4) {
+      const registration = String.fromCharCode(...descriptors.subarray(start, start + 4));
+      codec = CODECS_BY_REGISTRATION[registration] ?? codec;
+      if (/^[\x20-\x7e]{4}$/.test(registration)) name = `private data of type ${registration}`;
+    } else if (tag === DESCRIPTOR_AC3) codec = 'ac3';
+    else if (tag === DESCRIPTOR_EAC3) codec = 'eac3';
+    else if (tag === DESCRIPTOR_EXTENSION && end - start >= 2 && descriptors[start] === EXTENSION_OPUS) {
+      channels = descriptors[start + 1]!;
+      if (channels > 2) {
+        codec = null;
+        name = `Opus with the channel configuration ${channels}`;
+      }
+    }
+  }
+  return { codec, name, language, channels };
+}
+
+function languageAt(bytes: Uint8Array, at: number): string {
+  const language = String.fromCharCode(...bytes.subarray(at, at + 3)).toLowerCase();
+  return /^[a-z]{3}$/.test(language) && language !== 'und' ? language : '';
+}

@@ -1,0 +1,3 @@
+import { testHttpWays } from './http-ways.ts';
+
+testHttpWays('av1-opus');

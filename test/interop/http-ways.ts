@@ -1,0 +1,238 @@
+/**
+ * Every HTTP way to watch, in Chromium with the players that people use: one stream is published, every way of the
+ * table plays it at once. `npm test` plays 5 s each with the first player of a way, `npm run test:all` 20 s with all.
+ * What cannot be is a skipped test with the reason for its name. The bytes of each way are compared in matrix.test.ts.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, type TestContext, test } from 'node:test';
+import {
+  BROWSER_MISSING,
+  BrowserPlayers,
+  type PlayerName,
+  type PlayReport,
+} from '../support/browser-player.ts';
+import { ClipPublisher } from '../support/clip-publisher.ts';
+import { type Codec, type Container, carriedBy, isVideo } from '../support/containers.ts';
+import { demoTags, type FlvTag, isConfig, TAG_AUDIO, TAG_SCRIPT, TAG_VIDEO } from '../support/flv-tags.ts';
+import { type ClipSpec, makeClip, publishClip } from '../support/node-av.ts';
+import { NODE_AV_MISSING } from '../support/programs.ts';
+import { TestServer } from '../support/test-server.ts';
+
+const IS_LONG = process.env['SLUICE_TEST_ALL'] === '1';
+const PLAY_SECONDS = IS_LONG ? 20 : 5;
+const CLIP_SECONDS = IS_LONG ? 180 : 60;
+const START_LIMIT_SECONDS = 15;
+/** Pictures a second of all clips. */
+const FRAME_RATE = 25;
+
+interface Way {
+  readonly name: string;
+  readonly app: 'live' | 'cmaf' | 'low';
+  readonly scheme: 'http' | 'ws';
+  readonly suffix: string;
+  readonly container: Container;
+  /** The most important first. */
+  readonly players: readonly PlayerName[];
+  readonly lowLatency?: boolean;
+  /** By the wall clock, seconds; the stream must carry one. */
+  readonly maxLatency?: number;
+}
+
+const WAYS: readonly Way[] = [
+  { name: 'http-flv', app: 'live', scheme: 'http', suffix: '.flv', container: 'flv', players: ['mpegts.js'] },
+  { name: 'ws-flv', app: 'live', scheme: 'ws', suffix: '.flv', container: 'flv', players: ['mpegts.js'] },
+  { name: 'http-ts', app: 'live', scheme: 'http', suffix: '.ts', container: 'ts', players: ['mpegts.js'] },
+  { name: 'ws-ts', app: 'live', scheme: 'ws', suffix: '.ts', container: 'ts', players: ['mpegts.js'] },
+  {
+    name: 'http-fmp4',
+    app: 'live',
+    scheme: 'http',
+    suffix: '.mp4',
+    container: 'fmp4',
+    players: ['mse', 'native'],
+  },
+  { name: 'ws-fmp4', app: 'live', scheme: 'ws', suffix: '.mp4', container: 'fmp4', players: ['mse'] },
+  { name: 'http-aac', app: 'live', scheme: 'http', suffix: '.aac', container: 'adts', players: ['native'] },
+  { name: 'http-mp3', app: 'live', scheme: 'http', suffix: '.mp3', container: 'mp3', players: ['native'] },
+  {
+    name: 'hls-ts',
+    app: 'live',
+    scheme: 'http',
+    suffix: '.m3u8',
+    container: 'ts',
+    players: ['hls.js', 'native', 'shaka'],
+  },
+];
+
+/** What a player cannot take out of a container, though it is in there. */
+const REFUSES: Readonly<Partial<Record<`${PlayerName} ${Container}`, readonly Codec[]>>> = {
+  // mpegts.js 1.8.2 misreads the sequence header of SVT-AV1 (8900 pixels wide), out of FFmpeg's files as well.
+  'mpegts.js flv': ['g711a', 'av1'],
+  'hls.js ts': ['opus'],
+  'native ts': ['opus'],
+  'shaka ts': ['opus', 'mp3'],
+};
+/** What is asked of MediaSource. */
+const MIME: Readonly<Record<Codec, string>> = {
+  h264: 'video/mp4; codecs="avc1.64001f"',
+  h265: 'video/mp4; codecs="hvc1.1.6.L93.B0"',
+  av1: 'video/mp4; codecs="av01.0.04M.08"',
+  vp9: 'video/mp4; codecs="vp09.00.10.08"',
+  aac: 'audio/mp4; codecs="mp4a.40.2"',
+  opus: 'audio/mp4; codecs="opus"',
+  mp3: 'audio/mpeg',
+  g711a: 'audio/mp4; codecs="alaw"',
+};
+
+interface Row {
+  readonly name: string;
+  readonly codecs: readonly Codec[];
+  /** Encoded and published by FFmpeg 8; null = our own publisher, G.711 to the pictures of the demo clip. */
+  readonly clip: ClipSpec | null;
+}
+
+const ROWS: readonly Row[] = [
+  { name: 'h264-aac', codecs: ['h264', 'aac'], clip: { video: 'libx264', audio: 'aac', format: 'mp4' } },
+  { name: 'hevc-aac', codecs: ['h265', 'aac'], clip: { video: 'libx265', audio: 'aac', format: 'mp4' } },
+  {
+    name: 'av1-opus',
+    codecs: ['av1', 'opus'],
+    clip: { video: 'libsvtav1', audio: 'libopus', format: 'mp4' },
+  },
+  {
+    name: 'h264-mp3',
+    codecs: ['h264', 'mp3'],
+    clip: { video: 'libx264', audio: 'libmp3lame', format: 'mp4' },
+  },
+  { name: 'h264-g711', codecs: ['h264', 'g711a'], clip: null },
+  { name: 'aac', codecs: ['aac'], clip: { video: 'none', audio: 'aac', format: 'mp4' } },
+  { name: 'h264', codecs: ['h264'], clip: { video: 'libx264', audio: 'none', format: 'mp4' } },
+];
+
+/** Pictures of the demo clip and silence in G.711 A-law, 20 ms a tag (Adobe FLV 10.1, E.4.2.1: 8000 Hz, mono). */
+function g711Tags(): FlvTag[] {
+  const pictures = demoTags().filter((tag) => tag.type === TAG_VIDEO || tag.type === TAG_SCRIPT);
+  const end = pictures.at(-1)!.timestamp;
+  const sound = Array.from({ length: Math.floor(end / 20) }, (_, i) => ({
+    type: TAG_AUDIO,
+    timestamp: i * 20,
+    payload: Buffer.concat([Buffer.from([0x72]), Buffer.alloc(160, 0xd5)]),
+  }));
+  const media = [...pictures.filter((tag) => tag.type === TAG_VIDEO && !isConfig(tag)), ...sound];
+  media.sort((a, b) => a.timestamp - b.timestamp);
+  return [...pictures.filter((tag) => tag.type === TAG_VIDEO && isConfig(tag)), ...media];
+}
+
+/** Publishes until it is stopped. */
+async function publish(server: TestServer, row: Row, app: Way['app']): Promise<() => void> {
+  if (row.clip === null) {
+    const tags = g711Tags();
+    const publisher = await ClipPublisher.start({ port: server.rtmpPort, app, name: row.name, tags });
+    return () => publisher.stop();
+  }
+  const clip = await makeClip(row.clip, CLIP_SECONDS);
+  const running = publishClip(clip, server.rtmp(`/${app}/${row.name}`), (CLIP_SECONDS + 10) * 1000);
+  return () => running.stop();
+}
+
+/** Why this player cannot play this row this way; '' when it can. */
+function reasonAgainst(way: Way, player: PlayerName, row: Row): string {
+  const carried = carriedBy(way.container, row.codecs);
+  if (carried.length === 0) return `${way.container} cannot carry ${row.codecs.join(' or ')}`;
+  const refused = REFUSES[`${player} ${way.container}`] ?? [];
+  const missing = carried.find((codec) => refused.includes(codec));
+  return missing === undefined ? '' : `${player} does not take ${missing} out of ${way.container}`;
+}
+
+function checkReport(report: PlayReport, way: Way, carried: readonly Codec[], context: TestContext): void {
+  const { requests, ...shown } = report;
+  const text = JSON.stringify({ ...shown, requests: requests.length });
+  const latency = report.wallClockLatencySeconds ?? report.latencySeconds;
+  context.diagnostic(
+    `start ${report.startMs} ms, latency ${latency?.toFixed(2) ?? '-'} s, ${report.droppedFrames} dropped`,
+  );
+  assert.ok(report.startMs >= 0, `never played: ${text}`);
+  assert.equal(report.stalls, 0, `stalled: ${text}`);
+  assert.ok(report.playedSeconds > PLAY_SECONDS * 0.9, `played ${report.playedSeconds} s: ${text}`);
+  for (let i = 1; i < report.currentTimes.length; i++)
+    assert.ok(report.currentTimes[i]! > report.currentTimes[i - 1]!, `time does not grow: ${text}`);
+  assert.ok(!report.errors.some((error) => error.startsWith('FATAL')), text);
+  if (carried.some(isVideo)) {
+    assert.ok(report.decodedFrames > PLAY_SECONDS * FRAME_RATE * 0.8, `few pictures: ${text}`);
+    assert.ok(report.droppedFrames < report.decodedFrames / 5, `dropped pictures: ${text}`);
+    assert.ok(report.videoWidth > 0, text);
+  }
+  if (!carried.every(isVideo)) assert.ok(report.audioBytes > 0, `no sound: ${text}`);
+  if (way.maxLatency !== undefined) {
+    assert.notEqual(latency, null, `no wall clock: ${text}`);
+    assert.ok(latency! < way.maxLatency, `${latency} s behind: ${text}`);
+  }
+}
+
+/** Registers the tests of one row. */
+export function testHttpWays(rowName: string): void {
+  const row = ROWS.find(({ name }) => name === rowName);
+  assert.ok(row, rowName);
+  const skip = BROWSER_MISSING || (row.clip !== null && NODE_AV_MISSING);
+  let server: TestServer;
+  let players: BrowserPlayers;
+  const stops: (() => void)[] = [];
+  const decodable = new Map<Codec, boolean>();
+
+  before(async () => {
+    if (skip !== false) return;
+    server = await TestServer.start({
+      policy: `<application name="live"><hls><duration>1s</duration><count>10</count></hls>
+        <publish><grace>0</grace></publish></application>`,
+    });
+    players = await BrowserPlayers.open();
+    for (const codec of row.codecs) decodable.set(codec, await players.canPlay(MIME[codec]));
+    const apps = new Set(WAYS.map(({ app }) => app));
+    for (const app of apps) stops.push(await publish(server, row, app));
+    await server.until('all streams are live', () =>
+      [...apps].every((app) => {
+        const stream = server.application.context.hub.find(`${app}/${row.name}`);
+        return (
+          stream?.state === 'live' && stream.tracks.length === row.codecs.length && stream.cachedBytes > 0
+        );
+      }),
+    );
+  });
+
+  after(async () => {
+    for (const stop of stops) stop();
+    await players?.close();
+    await server?.close();
+  });
+
+  describe(`Chromium: ${row.name}`, { concurrency: 3, skip }, () => {
+    for (const way of WAYS) {
+      for (const player of IS_LONG ? way.players : way.players.slice(0, 1)) {
+        const reason = reasonAgainst(way, player, row);
+        test(`${way.name} by ${player}`, { skip: reason === '' ? false : reason }, async (context) => {
+          const carried = carriedBy(way.container, row.codecs);
+          const { endpoints } = server.application.context;
+          if (!endpoints.all().some(({ scheme, suffix }) => scheme === way.scheme && suffix === way.suffix)) {
+            context.skip(`the server has no ${way.name}`);
+            return;
+          }
+          const unknown = carried.find((codec) => decodable.get(codec) === false);
+          if (unknown !== undefined) {
+            context.skip(`Chromium cannot decode ${unknown}`);
+            return;
+          }
+          const port = server.httpPort;
+          const report = await players.play({
+            player,
+            url: `${way.scheme}://127.0.0.1:${port}/${way.app}/${row.name}${way.suffix}`,
+            seconds: PLAY_SECONDS,
+            startLimitSeconds: START_LIMIT_SECONDS,
+            type: way.container === 'ts' ? 'mpegts' : 'flv',
+            lowLatency: way.lowLatency ?? false,
+          });
+          checkReport(report, way, carried, context);
+        });
+      }
+    }
+  });
+}

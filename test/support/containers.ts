@@ -1,0 +1,24 @@
+/** Which codecs each container carries, said once for all tests that play every way. */
+
+export type Container = 'rtmp' | 'flv' | 'ts' | 'fmp4' | 'adts' | 'mp3';
+export type Codec = 'h264' | 'h265' | 'av1' | 'vp9' | 'aac' | 'opus' | 'mp3' | 'g711a';
+
+const ALL: readonly Codec[] = ['h264', 'h265', 'av1', 'vp9', 'aac', 'opus', 'mp3', 'g711a'];
+
+const CARRIES: Readonly<Record<Container, readonly Codec[]>> = {
+  rtmp: ALL,
+  flv: ALL,
+  // AV1 and VP9 have no mapping to MPEG-TS that players know.
+  ts: ['h264', 'h265', 'aac', 'opus', 'mp3'],
+  fmp4: ['h264', 'h265', 'av1', 'vp9', 'aac', 'opus', 'mp3'],
+  adts: ['aac'],
+  mp3: ['mp3'],
+};
+
+export function carriedBy(container: Container, codecs: readonly Codec[]): Codec[] {
+  return codecs.filter((codec) => CARRIES[container].includes(codec));
+}
+
+export function isVideo(codec: Codec): boolean {
+  return codec === 'h264' || codec === 'h265' || codec === 'av1' || codec === 'vp9';
+}
