@@ -15,6 +15,13 @@ const CODE_BUDGET_BYTES = 700 * 1024;
 const VENDORED = [
   ['hls.js', 'dist/hls.min.js', 'hls.min.js', 'LICENSE', 'hls.js.LICENSE.txt'],
   ['mpegts.js', 'dist/mpegts.js', 'mpegts.js', 'LICENSE', 'mpegts.js.LICENSE.txt'],
+  [
+    'dashjs',
+    'dist/modern/umd/dash.mediaplayer.min.js',
+    'dash.mediaplayer.min.js',
+    'LICENSE.md',
+    'dash.js.LICENSE.txt',
+  ],
 ];
 
 /** What the bundle depends on. Keys and certificates that the server makes beside its configuration are not. */

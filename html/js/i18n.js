@@ -16,17 +16,27 @@ export function pickLanguage(wished) {
   return 'en';
 }
 
-/** Loads the dictionary and fills in the page. Called once, before anything else uses `t`. */
-export async function startLanguage() {
+/**
+ * Loads the dictionary and fills in the page. Called once, before anything else uses `t`. `part` names the texts that
+ * only this page needs, for example `player`.
+ */
+export async function startLanguage(part = '') {
   const asked = new URLSearchParams(location.search).get('lang');
   language = pickLanguage([asked, readStored(), ...navigator.languages]);
-  dictionary = (await import(`../lang/${language}.js`)).dictionary;
+  const names = part === '' ? [''] : ['', `${part}.`];
+  await Promise.all(names.map(loadTexts));
   document.documentElement.lang = language === 'zh' ? 'zh-Hans' : 'en';
   translate(document);
   for (const button of document.querySelectorAll('[data-language]')) {
     button.addEventListener('click', () => switchLanguage(language === 'en' ? 'zh' : 'en'));
   }
   for (const link of document.querySelectorAll('[data-manual]')) link.href = manualAddress();
+}
+
+/** Loads more texts, for a part of a page that few people open. */
+export async function loadTexts(prefix) {
+  const more = (await import(`../lang/${prefix}${language}.js`)).dictionary;
+  dictionary = { ...dictionary, ...more };
 }
 
 /** The text for a key, with {name} replaced by values.name. */

@@ -34,7 +34,7 @@ export function movieCodecs(bytes, tracks) {
     const codec = ENTRIES[entry];
     const track = tracks.find((one) => one.codec === codec) ?? (entry === 'mp4a' ? findMp3(tracks) : undefined);
     hasVideo ||= /^(avc|hvc|hev|av0|vp0)/.test(entry);
-    mimes.push(track?.mime || entry.toLowerCase());
+    mimes.push(codec === 'mp3' || track?.codec === 'mp3' ? 'mp3' : track?.mime || entry.toLowerCase());
   }
   return mimes.length === 0 ? null : { mimes: [...new Set(mimes)], hasVideo };
 }

@@ -51,7 +51,7 @@ export class PlaySession {
 
   /**
    * `find()` resolves as StreamFinder does; `choose(stream or null)` gives `{ way, ... }` or null with nothing possible;
-   * `startEngine(choice, events)` gives `{ position(), close() }` and calls events.playing/waiting/ended/failed;
+   * `startEngine(choice, events)` gives `{ position(), timeline(), close() }` and calls events.playing/waiting/ended/failed;
    * `onState(name, details)`; `onStream(stream or null)`; `timers` = { set(run, ms), clear(handle) }.
    */
   constructor({ find, choose, startEngine, onState, onStream, timers, random = Math.random }) {
@@ -201,7 +201,9 @@ export class PlaySession {
     if (this.#engine === null) return;
     if (this.#paused) {
       this.#pausedTicks++;
-      if (this.#pausedTicks >= PAUSE_CLOSE_TICKS) this.#sleep();
+      // Where there is a window to seek in, a person who comes back wants to go on from there.
+      const canWait = this.#engine.timeline?.() ?? null;
+      if (this.#pausedTicks >= PAUSE_CLOSE_TICKS && canWait === null) this.#sleep();
       return;
     }
     const position = this.#engine.position();

@@ -10,15 +10,17 @@ export class PlayerControls {
   #name;
   #onPaused;
   #onWantPlay;
+  #onOtherKey;
   #idleTimer = 0;
   #wantsSound = true;
 
-  constructor(video, { stage, name, onPaused, onWantPlay }) {
+  constructor(video, { stage, name, onPaused, onWantPlay, onOtherKey }) {
     this.#video = video;
     this.#stage = stage;
     this.#name = name;
     this.#onPaused = onPaused;
     this.#onWantPlay = onWantPlay;
+    this.#onOtherKey = onOtherKey;
     byId('big-play').append(icon('play'));
     byId('tap-for-sound').prepend(icon('muted'));
     setIcon(byId('snapshot'), 'camera', t('player.snapshot'));
@@ -96,10 +98,11 @@ export class PlayerControls {
       m: () => this.#toggleSound(),
       f: () => this.#toggleFull(),
     };
-    const action = actions[event.key.toLowerCase()];
-    if (action === undefined) return;
+    const key = event.key.toLowerCase();
+    const isOurs = actions[key] === undefined ? this.#onOtherKey(key) : true;
+    if (!isOurs) return;
     event.preventDefault();
-    action();
+    actions[key]?.();
   }
 
   #togglePlay() {

@@ -1,14 +1,18 @@
 // The facts beside the picture. Every number is measured here or told by the server; what is not known is not shown.
 
 import { element, setHidden, setText } from './dom.js';
-import { bufferedAhead } from './engines.js';
 import { bitrate, duration, trackFacts } from './format.js';
 import { t } from './i18n.js';
+import { bufferedAhead } from './live-edge.js';
+import { leftOut } from './ways.js';
+
+/** Facts that need a word about how they are measured. */
+const NOTED = new Set(['buffer', 'behind', 'latency']);
 
 const rows = new Map();
 
-/** Returns how many facts there are to show. `engine` is null while nothing plays. */
-export function showFacts(list, { stream, video, engine, state, way }) {
+/** Returns how many facts there are to show. `engine` is null while nothing plays; `now` as its `latency` wants it. */
+export function showFacts(list, { stream, video, engine, state, way, now }) {
   const playing = engine !== null && (state === 'playing' || state === 'stalled' || state === 'lost');
   const tracks = stream?.tracks.filter((track) => track.kind !== 'data') ?? [];
   const facts = {
@@ -20,11 +24,13 @@ export function showFacts(list, { stream, video, engine, state, way }) {
       .filter((track) => track.kind === 'audio')
       .map(describeTrack)
       .join('\n'),
-    leftOut: way === 'hls' ? leftOut(tracks) : '',
+    picture: stream === null && video.videoWidth > 0 ? `${video.videoWidth}×${video.videoHeight}` : '',
+    leftOut: stream === null ? '' : leftOut(way, stream).map(describeLeftOut).join('\n'),
     bitrate: bitrate(stream?.kbps.recv_30s ?? 0),
     viewers: stream === null ? '' : String(stream.clients),
     since: stream !== null && stream.live_ms > 0 ? duration((Date.now() - stream.live_ms) / 1000, t) : '',
     publisher: publisherOf(stream),
+    latency: playing ? seconds(engine.latency(now)) : '',
     buffer: playing ? seconds(bufferedAhead(video)) : '',
     behind: playing ? seconds(engine.behindEdge()) : '',
     dropped: playing ? droppedFrames(video) : '',
@@ -39,7 +45,7 @@ function showRow(list, key, text) {
     const name = element('dt', { textContent: t(`facts.${key}`) });
     const value = element('dd');
     row = { group: element('div', { className: 'fact' }, name, value), value };
-    if (key === 'buffer' || key === 'behind') row.group.title = t(`facts.${key}.note`);
+    if (NOTED.has(key)) row.group.title = t(`facts.${key}.note`);
     rows.set(key, row);
     list.append(row.group);
   }
@@ -51,11 +57,8 @@ function describeTrack(track) {
   return trackFacts(track, true);
 }
 
-function leftOut(tracks) {
-  return tracks
-    .filter((track) => track.left_out?.hls)
-    .map((track) => `${track.label}: ${track.left_out.hls}`)
-    .join('\n');
+function describeLeftOut({ label, reason }) {
+  return `${label}: ${reason}`;
 }
 
 function publisherOf(stream) {

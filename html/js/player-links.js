@@ -8,6 +8,7 @@ import {
   printedUrl,
   publishCommands,
   serverAndKey,
+  shellWord,
   watchCommands,
   withHost,
 } from './addresses.js';
@@ -24,6 +25,14 @@ const LABELS = {
   'wss-flv': 'WSS-FLV',
   'http-hls': 'HLS',
   'https-hls': 'HLS (https)',
+  'http-ll-hls': 'LL-HLS',
+  'https-ll-hls': 'LL-HLS (https)',
+  'http-dash': 'DASH',
+  'https-dash': 'DASH (https)',
+  'http-fmp4': 'HTTP-fMP4',
+  'https-fmp4': 'HTTPS-fMP4',
+  'ws-fmp4': 'WS-fMP4',
+  'wss-fmp4': 'WSS-fMP4',
 };
 
 /** Fills the four lists below the player. `stream` and `server` may be null: then from the page's own address. */
@@ -41,7 +50,7 @@ export function showAddresses(asked, stream, server) {
     playAddress('http-flv', origin, asked.app, asked.name);
   const rows = (entries) => entries.map(([label, text, hint]) => copyRow(label, text, hint).row);
 
-  byId('address-list').replaceChildren(...rows(urls.map(({ type, url }) => [LABELS[type] ?? type, url])));
+  byId('address-list').replaceChildren(...rows(urls.map(({ type, url }) => [LABELS[type] ?? type.toUpperCase(), url])));
   const watch = watchCommands(rtmp, flv, asked.name);
   const programs = [
     ['VLC', watch.vlc, t('programs.vlc')],
@@ -53,6 +62,25 @@ export function showAddresses(asked, stream, server) {
   );
   showPublish(rtmp, stream, rows);
   byId('embed-list').replaceChildren(...rows([[t('embed.code'), embedCode(origin, asked.app, asked.name)]]));
+}
+
+/** A file has its own address and nothing to publish. */
+export function showFile(file, server) {
+  for (const id of ['program-list', 'publish-list', 'embed-list']) setHidden(byId(id).parentElement, true);
+  setHidden(byId('phone'), true);
+  setHidden(byId('addresses'), file.url === '');
+  const origin = publicOrigin(printedHost(location.hostname, server));
+  const isList = file.way === 'hls';
+  const address = origin + file.url;
+  byId('address-list').replaceChildren(
+    copyRow(isList ? 'HLS' : t('file.address'), address).row,
+    copyRow('VLC', `vlc ${shellWord(address)}`).row,
+  );
+  const download = byId('download');
+  setHidden(download, file.download === '');
+  const link = element('a', { href: file.download, textContent: t('file.download') });
+  link.setAttribute('download', '');
+  download.replaceChildren(link);
 }
 
 function showPublish(rtmp, stream, rows) {

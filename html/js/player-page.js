@@ -1,28 +1,33 @@
 // The page of one stream: /player.html?app=live&stream=cam, with way=, autostart=, muted=, lang= when wished. Other
-// parameters (tokens) are handed on to the address that is played. In a frame it is the player alone.
+// parameters (tokens, delay) are handed on to the address that is played. In a frame it is the player alone. With
+// src=/vod/a.mp4, or rec=live/cam&start=&end=, it plays a file or a recording of this server.
 
-import { playAddress, WAYS } from './addresses.js';
-import { fetchServer, StreamFinder } from './api.js';
-import { byId, element, setHidden, setText } from './dom.js';
+import { offeredWays, playAddress } from './addresses.js';
+import { fetchServer, ServerClock, StreamFinder } from './api.js';
+import { byId, setHidden, setText } from './dom.js';
 import { startEngine } from './engines.js';
+import { FileSession } from './file-session.js';
 import { startLanguage, t } from './i18n.js';
 import { PlaySession } from './play-session.js';
 import { fromLocation } from './player-address.js';
 import { PlayerControls } from './player-controls.js';
 import { showFacts } from './player-facts.js';
-import { showAddresses, showQr } from './player-links.js';
+import { showAddresses, showFile, showQr } from './player-links.js';
+import { SeekBar } from './player-seek.js';
+import { showWays } from './player-ways.js';
 import { keepPoster } from './posters.js';
 import { browserAbilities, checkWay, chooseWay } from './ways.js';
 
 const POSTER_MS = 20_000;
-const WAY_LABELS = { 'http-flv': 'HTTP-FLV', 'ws-flv': 'WS-FLV', hls: 'HLS' };
 const SPINNING = new Set(['loading', 'stalled', 'retrying', 'lost', 'waiting', 'unreachable']);
 
-await startLanguage();
+await startLanguage('player');
 const asked = fromLocation(new URLSearchParams(location.search), window !== window.top);
+const { file } = asked;
 const abilities = browserAbilities();
 const video = byId('video');
 const noStream = { tracks: [] };
+const title = file?.title ?? asked.name;
 
 let wishedWay = asked.way;
 let stream = null;
@@ -32,30 +37,49 @@ let activeWay = null;
 let started = false;
 let linksShownFor = '';
 let server = null;
+const clock = new ServerClock();
 
 document.body.classList.toggle('is-framed', asked.framed);
-document.title = `${asked.name} – Sluice`;
-setText(byId('title'), asked.name);
+document.title = `${title} – Sluice`;
+setText(byId('title'), title);
+
+const seekBar = new SeekBar({
+  read: () => engine?.timeline() ?? null,
+  seek: (seconds) => engine?.seek(seconds),
+  goLive: () => {
+    engine?.goLive();
+    if (video.paused) void controls.play();
+  },
+});
 
 const controls = new PlayerControls(video, {
   stage: byId('stage'),
-  name: `${asked.app}-${asked.name}`,
+  name: file === null ? `${asked.app}-${asked.name}` : title,
   onPaused: (paused) => session.setPaused(paused),
   onWantPlay: () => (started ? controls.play() : begin()),
+  onOtherKey: (key) => seekBar.onKey(key),
 });
 
-const session = new PlaySession({
-  find: () => finder.find(),
-  choose,
-  startEngine: (choice, events) => {
-    engine = startEngine(video, choice, events, () => void controls.play());
-    return engine;
-  },
-  onState: showState,
-  onStream: showStream,
-  timers: { set: (run, ms) => setTimeout(run, ms), clear: (handle) => clearTimeout(handle) },
-});
+const play = (choice, events) => {
+  engine = startEngine(video, choice, events, () => void controls.play());
+  return engine;
+};
 const finder = new StreamFinder(asked.app, asked.name);
+const session =
+  file === null
+    ? new PlaySession({
+        find: () => finder.find(),
+        choose,
+        startEngine: play,
+        onState: showState,
+        onStream: showStream,
+        timers: { set: (run, ms) => setTimeout(run, ms), clear: (handle) => clearTimeout(handle) },
+      })
+    : new FileSession({
+        choice: { ...file, mediaSource: abilities.mediaSource },
+        startEngine: play,
+        onState: showState,
+      });
 
 function begin() {
   started = true;
@@ -66,15 +90,21 @@ function begin() {
 function choose(found) {
   const facts = found ?? noStream;
   activeWay = chooseWay(wishedWay, facts, abilities);
-  showWays();
+  refreshWays();
   if (activeWay === null) {
-    const refusal = checkWay(WAYS[0], facts, abilities);
+    const [first] = offeredWays(facts);
+    const refusal = first === undefined ? { reason: 'why.nothing', values: {} } : checkWay(first, facts, abilities);
     return { works: false, reason: refusal.reason, values: refusal.values };
   }
   const check = checkWay(activeWay, facts, abilities);
   const url = playAddress(activeWay, location.origin, asked.app, asked.name, asked.extra);
   const known = facts.tracks.some((track) => track.kind !== 'data');
-  return { ...check, way: activeWay, url, known, mediaSource: abilities.mediaSource };
+  const { mediaSource } = abilities;
+  return { ...check, way: activeWay, url, known, mediaSource, tracks: facts.tracks };
+}
+
+function refreshWays() {
+  showWays({ stream: stream ?? noStream, activeWay, abilities });
 }
 
 function showState(name, details) {
@@ -94,16 +124,19 @@ function showState(name, details) {
     setText(byId('message-text'), text);
   }
   controls.setLive(name === 'playing' || name === 'stalled');
+  if (name === 'playing' && file === null) clock.measure();
   refreshFacts();
-  setText(byId('live-badge'), name === 'playing' ? t('state.live') : '');
+  seekBar.show();
+  setText(byId('live-badge'), name === 'playing' && file === null ? t('state.live') : '');
 }
 
 function showStream(found) {
   stream = found;
-  showWays();
+  refreshWays();
   const audioOnly = found?.tracks.length > 0 && found.tracks.every((track) => track.kind !== 'video');
-  setHidden(byId('sound-only'), !audioOnly);
-  if (audioOnly) setText(byId('sound-only'), t('card.audioOnly'));
+  const onlySound = audioOnly || activeWay === 'aac' || activeWay === 'mp3';
+  setHidden(byId('sound-only'), !onlySound);
+  if (onlySound) setText(byId('sound-only'), t('card.audioOnly'));
   setText(byId('subtitle'), found === null ? `${asked.app}/${asked.name}` : found.url.slice(1));
   showLinks();
   refreshFacts();
@@ -111,48 +144,21 @@ function showStream(found) {
 
 function refreshFacts() {
   if (asked.framed || document.hidden) return;
-  const shown = showFacts(byId('facts'), { stream, video, engine, state, way: activeWay });
+  const now = clock.now();
+  const shown = showFacts(byId('facts'), { stream, video, engine, state, way: activeWay, now });
   setHidden(byId('facts').parentElement, shown === 0);
-}
-
-function showWays() {
-  const select = byId('way');
-  setHidden(select.parentElement, activeWay === null);
-  const options = WAYS.map((way) => ({ way, ...checkWay(way, stream ?? noStream, abilities) }));
-  const key = `${activeWay} ${options.map((option) => option.works).join()}`;
-  if (select.dataset.key !== key) {
-    select.dataset.key = key;
-    const nodes = options.map(({ way, works }) =>
-      element('option', {
-        value: way,
-        textContent: WAY_LABELS[way],
-        disabled: !works,
-        selected: way === activeWay,
-      }),
-    );
-    select.replaceChildren(...nodes);
-  }
-  showWayNotes(options);
-}
-
-// Why a way is disabled, and what the present one leaves out: one sentence each.
-function showWayNotes(options) {
-  const notes = [];
-  for (const { way, works, reason, values } of options) {
-    const refused = !works && activeWay !== null;
-    if (reason !== '' && (refused || way === activeWay))
-      notes.push(`${WAY_LABELS[way]}: ${t(reason, values)}`);
-  }
-  setText(byId('way-note'), notes.join(' '));
-  setHidden(byId('way-note'), notes.length === 0);
 }
 
 function showLinks() {
   const key = `${stream?.urls?.map((entry) => entry.url).join()} ${server?.host}`;
   if (asked.framed || linksShownFor === key) return;
   linksShownFor = key;
-  showAddresses(asked, stream, server);
-  showQr(asked, server);
+  if (file === null) {
+    showAddresses(asked, stream, server);
+    showQr(asked, server);
+  } else {
+    showFile(file, server);
+  }
 }
 
 byId('way').addEventListener('change', () => {

@@ -1,24 +1,64 @@
 // Which ways to play work for a stream in this browser, and if not, why. Pure: the browser's abilities are arguments.
 
-import { WAYS } from './addresses.js';
+import { offeredWays } from './addresses.js';
 
-/** What mpegts.js can take out of FLV. */
-const FLV_VIDEO = new Set(['h264', 'h265', 'av1']);
-const FLV_AUDIO = new Set(['aac', 'mp3', 'opus', 'flac']);
-const HLS_VIDEO = new Set(['h264', 'h265']);
-const HLS_AUDIO = new Set(['aac', 'mp3', 'ac3', 'eac3']);
+/** What each form carries and this browser's players take out of it; `feeds` is what the server calls it. */
+const FLV = {
+  video: new Set(['h264', 'h265', 'av1']),
+  audio: new Set(['aac', 'mp3', 'opus', 'flac']),
+  feeds: ['flv'],
+  codec: 'why.flv.codec',
+  unsupported: 'why.mse.unsupported',
+};
+const TS = {
+  video: new Set(['h264', 'h265']),
+  audio: new Set(['aac', 'mp3', 'ac3', 'eac3', 'opus']),
+  feeds: ['ts'],
+  codec: 'why.ts.codec',
+  unsupported: 'why.mse.unsupported',
+};
+const FMP4 = {
+  video: new Set(['h264', 'h265', 'av1', 'vp8', 'vp9']),
+  audio: new Set(['aac', 'mp3', 'ac3', 'eac3', 'opus', 'flac']),
+  feeds: ['fmp4'],
+  codec: 'why.mp4.codec',
+  unsupported: 'why.mse.unsupported',
+};
+const HLS = { ...FMP4, feeds: ['hls'], codec: 'why.hls.codec', unsupported: 'why.hls.unsupported' };
+const LL_HLS = { ...HLS, feeds: ['cmaf'] };
+const DASH = { ...FMP4, feeds: ['cmaf'], codec: 'why.dash.codec' };
+
+const FORMS = {
+  'http-flv': FLV,
+  'ws-flv': FLV,
+  'http-ts': TS,
+  'ws-ts': TS,
+  'http-fmp4': FMP4,
+  'ws-fmp4': FMP4,
+  hls: HLS,
+  'll-hls': LL_HLS,
+  dash: DASH,
+};
+/** One sound track alone, played by the browser itself. */
+const SOUND = {
+  aac: { codec: 'aac', type: 'audio/aac', reason: 'why.aac.codec' },
+  mp3: { codec: 'mp3', type: 'audio/mpeg', reason: 'why.mp3.codec' },
+};
 
 /** What this browser can do. `canDecode(kind, mime)` asks for an ISO container with that codec. */
 export function browserAbilities(scope = globalThis) {
   const Source = scope.MediaSource ?? scope.ManagedMediaSource;
   const probe = scope.document?.createElement('video');
+  const canPlay = (type) => probe !== undefined && probe.canPlayType(type) !== '';
   return {
     mediaSource: Source !== undefined,
-    nativeHls: probe !== undefined && probe.canPlayType('application/vnd.apple.mpegurl') !== '',
+    nativeHls: canPlay('application/vnd.apple.mpegurl'),
+    canPlay,
     canDecode(kind, mime) {
-      const type = `${kind}/mp4; codecs="${mime}"`;
-      if (Source !== undefined) return Source.isTypeSupported(type);
-      return probe !== undefined && probe.canPlayType(type) !== '';
+      // MP3 in MP4 has two names, of which browsers know one or the other.
+      const names = mime === 'mp4a.40.34' ? [mime, 'mp4a.6B', 'mp3'] : [mime];
+      const types = names.map((one) => `${kind}/mp4; codecs="${one}"`);
+      return types.some((type) => (Source !== undefined ? Source.isTypeSupported(type) : canPlay(type)));
     },
   };
 }
@@ -28,32 +68,56 @@ export function browserAbilities(scope = globalThis) {
  * does not work, or, when it works, what is missing (sound or picture); '' when all is well.
  */
 export function checkWay(way, stream, abilities) {
-  const isHls = way === 'hls';
-  if (!abilities.mediaSource && !(isHls && abilities.nativeHls)) {
-    return refuse(isHls ? 'why.hls.unsupported' : 'why.flv.unsupported');
-  }
+  const sound = SOUND[way];
+  if (sound !== undefined) return checkSound(sound, stream, abilities);
+  const form = FORMS[way];
+  const isHls = way === 'hls' || way === 'll-hls';
+  if (!abilities.mediaSource && !(isHls && abilities.nativeHls)) return refuse(form.unsupported);
   const video = firstTrack(stream, 'video');
   const audio = firstTrack(stream, 'audio');
   if (video === null && audio === null) return accept('', {}, true, true);
-  const videoFault =
-    video === null ? null : trackFault(video, isHls, isHls ? HLS_VIDEO : FLV_VIDEO, abilities);
-  const audioFault =
-    audio === null ? null : trackFault(audio, isHls, isHls ? HLS_AUDIO : FLV_AUDIO, abilities);
+  const videoFault = video === null ? null : trackFault(video, form, abilities);
+  const audioFault = audio === null ? null : trackFault(audio, form, abilities);
   if (videoFault !== null) return refuse(videoFault, { codec: video.label });
-  if (audioFault !== null && video === null) return refuse(audioFault, { codec: audio.label });
-  if (audioFault !== null) return accept('why.silent', { codec: audio.label }, true, false);
-  return accept('', {}, video !== null, audio !== null);
+  if (audioFault === null) return accept('', {}, video !== null, audio !== null);
+  const values = { codec: audio.label };
+  // In one file of picture and sound, a sound that cannot be decoded stops both.
+  const isBoth = form === FMP4 && audioFault === 'why.browser';
+  if (video === null || isBoth) return refuse(audioFault, values);
+  return accept('why.silent', values, true, false);
+}
+
+function checkSound({ codec, type, reason }, stream, abilities) {
+  const tracks = stream.tracks.filter((track) => track.kind === 'audio');
+  if (!tracks.some((track) => track.codec === codec)) return refuse(reason);
+  if (!abilities.canPlay(type)) return refuse('why.browser', { codec: codec.toUpperCase() });
+  return accept(firstTrack(stream, 'video') === null ? '' : 'why.soundOnly', {}, false, true);
 }
 
 /** The way to begin with: the wished one when it works, else the first that works, else null. */
 export function chooseWay(wished, stream, abilities) {
-  const order = WAYS.includes(wished) ? [wished, ...WAYS.filter((way) => way !== wished)] : WAYS;
-  return order.find((way) => checkWay(way, stream, abilities).works) ?? null;
+  const offered = offeredWays(stream);
+  const works = (way) => checkWay(way, stream, abilities).works;
+  if (offered.includes(wished) && works(wished)) return wished;
+  // Sound in place of a picture is nothing that anybody wants without having asked for it.
+  const hasVideo = firstTrack(stream, 'video') !== null;
+  return offered.find((way) => !(hasVideo && way in SOUND) && works(way)) ?? null;
 }
 
-function trackFault(track, isHls, carried, abilities) {
-  if (!carried.has(track.codec) || (isHls && track.left_out?.hls !== undefined)) {
-    return isHls ? 'why.hls.codec' : 'why.flv.codec';
+/** What the server leaves out of a way: `{ label, reason }` of each track. */
+export function leftOut(way, stream) {
+  const feeds = FORMS[way]?.feeds ?? [];
+  return stream.tracks.flatMap((track) =>
+    feeds.flatMap((feed) =>
+      track.left_out?.[feed] === undefined ? [] : [{ label: track.label, reason: track.left_out[feed] }],
+    ),
+  );
+}
+
+function trackFault(track, form, abilities) {
+  const carried = form[track.kind];
+  if (!carried.has(track.codec) || form.feeds.some((feed) => track.left_out?.[feed] !== undefined)) {
+    return form.codec;
   }
   if (track.mime !== '' && !abilities.canDecode(track.kind, track.mime)) return 'why.browser';
   return null;

@@ -24,11 +24,6 @@ export class SegmentKeys {
     return Math.floor(sequence / this.segmentsPerKey);
   }
 
-  /** 32 hexadecimal digits: the sequence number, as RFC 8216 5.2 has it where no IV is given. */
-  ivOf(sequence: number): string {
-    return sequence.toString(16).padStart(KEY_BYTES * 2, '0');
-  }
-
   find(id: number): Buffer | undefined {
     return this.keys.get(id);
   }
@@ -49,7 +44,9 @@ export class SegmentKeys {
     const known = this.done.get(segment);
     if (known !== undefined) return known;
     const key = this.keys.get(this.prepare(segment.sequence))!; // prepare made it
-    const cipher = createCipheriv('aes-128-cbc', key, Buffer.from(this.ivOf(segment.sequence), 'hex'));
+    // The sequence number, as RFC 8216 5.2 has it where a list names no IV.
+    const iv = Buffer.from(segment.sequence.toString(16).padStart(KEY_BYTES * 2, '0'), 'hex');
+    const cipher = createCipheriv('aes-128-cbc', key, iv);
     const parts = clear.map((part) => cipher.update(part));
     parts.push(cipher.final());
     const bytes = Buffer.concat(parts);

@@ -88,20 +88,16 @@ export class SegmentViewers {
     if (this.viewers.size >= MAX_VIEWERS) return viewer;
     this.viewers.set(viewer.id, viewer);
     this.context.sessions.add(viewer);
-    this.context.log
-      .child(viewer.id)
-      .info(`${viewer.protocol}.play-start`, {
-        stream: key.text,
-        remote: viewer.remote,
-        agent: viewer.userAgent,
-      });
+    this.context.log.child(viewer.id).info(`${viewer.protocol}.play-start`, {
+      stream: key.text,
+      remote: viewer.remote,
+      agent: viewer.userAgent,
+    });
     return viewer;
   }
 
-  /** With `key`: only a viewer of that stream. */
-  find(id: string, key?: StreamKey): SegmentViewer | undefined {
-    const viewer = this.viewers.get(id);
-    return key === undefined || viewer?.key.text === key.text ? viewer : undefined;
+  find(id: string): SegmentViewer | undefined {
+    return this.viewers.get(id);
   }
 
   /** A viewer whose address carries no id: the same program at the same place is the same viewer. */
@@ -143,14 +139,12 @@ export class SegmentViewers {
     if (viewer.mark !== '') this.unnamedIds.delete(viewer.mark);
     this.context.sessions.remove(viewer);
     const seconds = Math.round((viewer.lastRequestMs - viewer.sinceMs) / 1000);
-    this.context.log
-      .child(viewer.id)
-      .info(`${viewer.protocol}.play-stop`, {
-        stream: viewer.key.text,
-        reason,
-        seconds,
-        bytes: viewer.bytesOut(),
-      });
+    this.context.log.child(viewer.id).info(`${viewer.protocol}.play-stop`, {
+      stream: viewer.key.text,
+      reason,
+      seconds,
+      bytes: viewer.bytesOut(),
+    });
   }
 
   close(): void {

@@ -11,7 +11,7 @@ import { FRAME_KEY, type Frame } from '../media/frame.ts';
 import { defaultTrack, type Track } from '../media/track.ts';
 import { reasonNotInMp4 } from '../wire/mp4/sample-entry.ts';
 import { CmafTrack } from './cmaf-track.ts';
-import { CONTINUE, CUT_DISCONTINUITY, Segmenter, SKIP } from './segmenter.ts';
+import { CONTINUE, CUT_DISCONTINUITY, HARD_LIMIT, Segmenter, SKIP } from './segmenter.ts';
 import { firstSequence } from './ts-segment-packager.ts';
 import { WallClock } from './wall-clock.ts';
 
@@ -56,6 +56,7 @@ export class CmafPackager {
     this.nextSequence = firstSequence(options.startWallUs, options.targetDurationUs);
     this.segmenter = new Segmenter(
       Math.min(options.targetDurationUs, options.firstDurationUs ?? options.targetDurationUs),
+      options.targetDurationUs * HARD_LIMIT,
     );
   }
 

@@ -17,13 +17,15 @@ export const CUT = 2;
 export const CUT_DISCONTINUITY = 3;
 
 /** Longest segment in target durations. */
-const HARD_LIMIT = 3;
+export const HARD_LIMIT = 3;
 /** A key frame this little too early (one 40th of the target) is taken: its time may be rounded. */
 const EARLY_SHARE = 40;
 
 export class Segmenter {
   /** Wanted length of a segment, microseconds; a change holds from the open segment on. */
   targetUs: number;
+  /** No segment is longer, key frame or not; nor is the wait for the first key frame. */
+  private readonly limitUs: number;
   /** -1 = nothing to lead. */
   private leaderId: number;
   private leaderIsVideo: boolean;
@@ -37,8 +39,9 @@ export class Segmenter {
   /** Decode time of the first frame that was skipped while waiting for a key frame; NaN = none. */
   private waitingSinceDts: number;
 
-  constructor(targetUs: number) {
+  constructor(targetUs: number, limitUs: number = targetUs * HARD_LIMIT) {
     this.targetUs = targetUs;
+    this.limitUs = limitUs;
     this.leaderId = -1;
     this.leaderIsVideo = false;
     this.isOpen = false;
@@ -92,7 +95,7 @@ export class Segmenter {
 
   private isDue(frame: Frame, isLead: boolean): boolean {
     const length = frame.dts - this.startDts;
-    if (length >= this.targetUs * HARD_LIMIT) return true;
+    if (length >= this.limitUs) return true;
     // A leader that has fallen silent must not hold up the others, but one that is alive decides alone.
     if (!isLead) return !this.hasLead && length >= this.targetUs;
     if (!this.leaderIsVideo) return length >= this.targetUs;
@@ -104,7 +107,7 @@ export class Segmenter {
     const isStart = isLead && (!this.leaderIsVideo || (frame.flags & FRAME_KEY) !== 0);
     if (isStart) return this.cut(frame, isLead);
     if (Number.isNaN(this.waitingSinceDts)) this.waitingSinceDts = frame.dts;
-    const hasWaited = frame.dts - this.waitingSinceDts >= this.targetUs * HARD_LIMIT;
+    const hasWaited = frame.dts - this.waitingSinceDts >= this.limitUs;
     return hasWaited ? this.cut(frame, isLead) : SKIP;
   }
 

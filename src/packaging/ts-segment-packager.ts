@@ -14,7 +14,7 @@ import { SlabWriter } from '../util/slab.ts';
 import { reasonNotInTs } from '../wire/mpegts/elementary-stream.ts';
 import { type TsTarget, TsWriter } from '../wire/mpegts/ts-writer.ts';
 import { SegmentStore } from './segment-store.ts';
-import { CONTINUE, CUT_DISCONTINUITY, Segmenter, SKIP } from './segmenter.ts';
+import { CONTINUE, CUT_DISCONTINUITY, HARD_LIMIT, Segmenter, SKIP } from './segmenter.ts';
 import { WallClock } from './wall-clock.ts';
 
 /** A longer step between frames tells nothing about the frame rate. */
@@ -113,6 +113,7 @@ export class TsSegmentPackager {
     this.options = options;
     this.segmenter = new Segmenter(
       Math.min(options.targetDurationUs, options.firstDurationUs ?? options.targetDurationUs),
+      options.targetDurationUs * HARD_LIMIT,
     );
     this.store = new SegmentStore({
       windowCount: options.windowCount,

@@ -223,6 +223,9 @@ class Checker {
         this.map = null;
         this.key = null;
         break;
+      case '#EXT-X-INDEPENDENT-SEGMENTS':
+        result.independent = true;
+        break;
       case '#EXT-X-ENDLIST':
         result.ended = true;
         break;
@@ -379,12 +382,7 @@ class Checker {
         this.report(
           `part '${part.uri}' of ${part.seconds} s is under 85 % of the part target of ${partTarget} s`,
         );
-    if (
-      isComplete &&
-      this.seen.has('#EXT-X-INDEPENDENT-SEGMENTS') &&
-      parts[0]?.independent === false &&
-      !parts[0].gap
-    )
+    if (isComplete && this.result.independent && parts[0]?.independent === false && !parts[0].gap)
       this.report(`first part '${parts[0].uri}' of an independent segment does not say so`);
   }
 
@@ -456,7 +454,9 @@ class Checker {
     if (Number.isNaN(skipUntil)) this.report('#EXT-X-SKIP without CAN-SKIP-UNTIL');
     // The segment across the boundary is older than it by its start.
     else if (listedSeconds + this.result.targetDuration < skipUntil - ROUNDING_SECONDS)
-      this.report(`only ${listedSeconds.toFixed(1)} s stand behind the skipped, the boundary is ${skipUntil} s`);
+      this.report(
+        `only ${listedSeconds.toFixed(1)} s stand behind the skipped, the boundary is ${skipUntil} s`,
+      );
   }
 }
 

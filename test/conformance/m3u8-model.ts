@@ -63,6 +63,8 @@ export interface CheckedPlaylist {
   /** Segments that EXT-X-SKIP stands for. */
   skipped: number;
   ended: boolean;
+  /** EXT-X-INDEPENDENT-SEGMENTS. */
+  independent: boolean;
 }
 
 export function emptyPlaylist(isMaster: boolean): CheckedPlaylist {
@@ -84,6 +86,7 @@ export function emptyPlaylist(isMaster: boolean): CheckedPlaylist {
     discontinuitySequence: 0,
     skipped: 0,
     ended: false,
+    independent: false,
   };
 }
 

@@ -170,7 +170,9 @@ export function checkDeltaUpdate(
     if (segment.sequence >= firstKept - 1) tail += segment.seconds;
   }
   if (delta.skipped > 0 && tail < skipUntil - 0.0011)
-    report(`the newest that is skipped begins ${tail.toFixed(1)} s before the end, the boundary is ${skipUntil} s`);
+    report(
+      `the newest that is skipped begins ${tail.toFixed(1)} s before the end, the boundary is ${skipUntil} s`,
+    );
   for (const wanted of full.segments) {
     const kept =
       wanted.sequence >= firstKept ? segmentOf(delta, wanted.sequence) : segmentOf(before, wanted.sequence);

@@ -21,7 +21,7 @@ const publishers: ClipPublisher[] = [];
 
 before(async () => {
   server = await TestServer.start({
-    policy: `<application name="live"><hls><duration>1s</duration><part>200ms</part><count>8</count></hls>
+    policy: `<application name="live"><hls><duration>2s</duration><part>200ms</part><count>8</count></hls>
       <publish><grace>0</grace></publish></application>`,
   });
   for (const name of NAMES)

@@ -56,7 +56,8 @@ export class HlsFollower {
       for (const { uri } of first.variants) uris.add(uri);
       for (const rendition of first.renditions) uris.add(unquoted(rendition, 'URI'));
     } else uris.add(path);
-    for (const uri of uris) if (uri !== '') this.lists.push(new FollowedList(port, resolve(path, uri), uri));
+    for (const uri of uris)
+      if (uri !== '') this.lists.push(new FollowedList(port, resolve(path, uri), uri, first.independent));
     const deadline = Date.now() + seconds * 1000;
     await Promise.all(this.lists.map((list) => list.run(deadline)));
     for (const list of this.lists)
@@ -130,6 +131,8 @@ export class FollowedList {
   /** With query. */
   readonly path: string;
   private readonly port: number;
+  /** The master playlist says that every segment can be decoded alone. */
+  private readonly allIndependent: boolean;
   private readonly partMp4 = new Mp4Checker();
   private readonly kept = new Map<string, Buffer>();
   private readonly pieces: Buffer[] = [];
@@ -138,7 +141,8 @@ export class FollowedList {
   private partMap = '';
   private hinted: { readonly uri: string; readonly answer: Promise<Buffer> } | null = null;
 
-  constructor(port: number, path: string, uri: string) {
+  constructor(port: number, path: string, uri: string, allIndependent: boolean) {
+    this.allIndependent = allIndependent;
     this.port = port;
     this.path = path;
     this.uri = uri;
@@ -208,7 +212,7 @@ export class FollowedList {
       // A player begins with the newest; what went before is checked as a list only.
       if (this.nextSequence < 0 && list.segments.length - list.segments.indexOf(segment) > 3) continue;
       this.nextSequence = segment.sequence + 1;
-      await this.segment(segment);
+      await this.segment(segment, list.independent || this.allIndependent);
     }
     for (const part of list.openParts) await this.part(part);
     const hint = list.hints.get('PART');
@@ -219,11 +223,11 @@ export class FollowedList {
     }
   }
 
-  private async segment(segment: ListedSegment): Promise<void> {
+  private async segment(segment: ListedSegment, independent: boolean): Promise<void> {
     const bytes = await this.bytes(segment.uri);
     this.measured.push({ seconds: segment.seconds, bytes: bytes.length });
     if (segment.map === '') {
-      this.ts.segment(bytes, segment.uri, true);
+      this.ts.segment(bytes, segment.uri, independent);
       return;
     }
     if (segment.map !== null && segment.map !== this.map) {
@@ -234,7 +238,7 @@ export class FollowedList {
     }
     const { discontinuity, seconds, uri } = segment;
     // Durations are rounded to thousandths, and pictures are reordered across the end of a segment.
-    this.mp4.segment(bytes, { name: uri, discontinuity, seconds, secondsTolerance: 0.05 });
+    this.mp4.segment(bytes, { name: uri, independent, discontinuity, seconds, secondsTolerance: 0.05 });
     if (!discontinuity) this.pieces.push(bytes);
     if (segment.parts.length === 0) return;
     const parts: Buffer[] = [];

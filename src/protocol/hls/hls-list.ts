@@ -111,13 +111,10 @@ export class HlsList {
         this.track === null ? `${name}-${segment.sequence}.ts` : `${this.track.name}/${segment.sequence}.m4s`,
       durationUs: segment.durationUs,
       isGap: segment.isGap,
-      key:
+      keyUri:
         keys === null
           ? undefined
-          : {
-              uri: `${this.track === null ? '' : '../'}${name}-${keys.prepare(segment.sequence)}.key`,
-              iv: keys.ivOf(segment.sequence),
-            },
+          : `${this.track === null ? '' : '../'}${name}-${keys.prepare(segment.sequence)}.key`,
       parts: withParts && segment.file === '' ? this.partsOf(segment) : [],
     };
   }

@@ -129,13 +129,17 @@ export class HlsServer {
 
   private viewerOf(request: HttpRequest, key: StreamKey): SegmentViewer | undefined {
     const id = request.query.get(SESSION_PARAMETER);
-    return id === null ? undefined : this.context.segments.viewers.find(id, key);
+    const viewer = id === null ? undefined : this.context.segments.viewers.find(id);
+    if (viewer !== undefined && viewer.key.text !== key.text)
+      throw new RejectedError('denied', 'This session belongs to another stream.');
+    return viewer;
   }
 
   private async media(request: HttpRequest, { app, stream, track }: Address): Promise<void> {
     const text = `${app}/${stream}`;
     const id = request.query.get(SESSION_PARAMETER);
     const known = id === null ? undefined : this.context.segments.viewers.find(id);
+    // Qualities of a ladder are other streams that the same viewer changes between.
     const key = known?.key.text === text ? known.key : await this.admit(request, app, stream);
     const viewer = known ?? this.context.segments.viewers.unnamed(request, 'hls', key);
     if (track === '') {

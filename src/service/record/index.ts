@@ -18,6 +18,7 @@ import { RecordApi } from './record-api.ts';
 import { RecordService } from './record-service.ts';
 import { freeBytesOf, Retention } from './retention.ts';
 import { Uploader, type UploadSettings } from './uploader.ts';
+import { WindowPlayback } from './window-playback.ts';
 
 export const recordModule: ServerModule = { name: 'record', start };
 
@@ -63,6 +64,19 @@ async function start(context: ModuleContext): Promise<RunningModule> {
     onUnpublish: () => undefined,
     onClosed: (stream) => service.onClosed(stream),
   });
+  const windows = new WindowPlayback({
+    index,
+    files: { after: (delayMs, run) => context.tick.after(delayMs, run) },
+    nowMs: () => context.clock.wallUs() / 1000,
+    onSent: (bytes) => {
+      context.sessions.endedBytesOut += bytes;
+    },
+  });
+  context.http.route({
+    name: 'rec-window',
+    accepts: (method, path, query) => windows.accepts(method, path, query),
+    handle: (request) => windows.handle(request),
+  });
   addRoutes(context, service, uploader);
 
   let isStopping = false;
@@ -86,7 +100,7 @@ async function start(context: ModuleContext): Promise<RunningModule> {
     stop: async () => {
       isStopping = true;
       timer.cancel();
-      const ended = Promise.all([service.close(), uploader.close(), loading, passing]);
+      const ended = Promise.all([service.close(), uploader.close(), windows.close(), loading, passing]);
       await Promise.race([ended, new Promise((done) => setTimeout(done, STOP_MS).unref())]);
     },
   };

@@ -17,12 +17,6 @@ interface PlaylistPart {
   readonly independent: boolean;
 }
 
-interface PlaylistKey {
-  readonly uri: string;
-  /** 32 hexadecimal digits. */
-  readonly iv: string;
-}
-
 export interface MediaPlaylistEntry {
   readonly uri: string;
   readonly durationUs: number;
@@ -32,8 +26,8 @@ export interface MediaPlaylistEntry {
   readonly wallClockUs: number;
   /** The initialization section that it needs; absent for MPEG-TS. */
   readonly mapUri?: string | undefined;
-  /** AES-128; absent = not encrypted. */
-  readonly key?: PlaylistKey | undefined;
+  /** Address of the AES-128 key, with the media sequence number as IV; absent = not encrypted. */
+  readonly keyUri?: string | undefined;
   /** There is nothing to fetch for this time. */
   readonly isGap?: boolean;
   /** Listed before the segment itself. */
@@ -96,7 +90,7 @@ export function serializeMediaPlaylist(playlist: MediaPlaylist, query = ''): str
   if (skipped > 0) text += `#EXT-X-SKIP:SKIPPED-SEGMENTS=${skipped}\n`;
   // What holds until it is changed: a player that skipped entries remembers it.
   let map: string | undefined = entries[skipped - 1]?.mapUri;
-  let key: string | undefined = entries[skipped - 1]?.key?.uri;
+  let key: string | undefined = entries[skipped - 1]?.keyUri;
   const head = (entry: Omit<MediaPlaylistEntry, 'uri' | 'durationUs'>): void => {
     if (entry.discontinuity) text += '#EXT-X-DISCONTINUITY\n';
     if (entry.mapUri !== undefined && entry.mapUri !== map) {
@@ -106,9 +100,9 @@ export function serializeMediaPlaylist(playlist: MediaPlaylist, query = ''): str
       key = undefined;
       text += `#EXT-X-MAP:URI="${map}${suffix}"\n`;
     }
-    if (entry.key !== undefined && entry.key.uri !== key) {
-      key = entry.key.uri;
-      text += `#EXT-X-KEY:METHOD=AES-128,URI="${key}${suffix}",IV=0x${entry.key.iv}\n`;
+    if (entry.keyUri !== undefined && entry.keyUri !== key) {
+      key = entry.keyUri;
+      text += `#EXT-X-KEY:METHOD=AES-128,URI="${key}${suffix}"\n`;
     }
     if (!Number.isNaN(entry.wallClockUs)) {
       text += `#EXT-X-PROGRAM-DATE-TIME:${new Date(Math.round(entry.wallClockUs / 1000)).toISOString()}\n`;
