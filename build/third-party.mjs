@@ -10,7 +10,7 @@ import { pinned } from './release/bases.mjs';
 import { TARGETS } from './release/targets.mjs';
 
 /** Copied into html/vendor by the bundle; what their packages depend on is inside. */
-const VENDORED = ['hls.js', 'mpegts.js'];
+const VENDORED = ['hls.js', 'mpegts.js', 'dashjs'];
 /** Inside hls.js's file without being a package that is installed here. */
 const INSIDE_HLS = `hls.js holds eventemitter3 (MIT, Copyright (c) 2014 Arnout Kazemier) and url-toolkit (Apache-2.0,
 Tom Jenkinson); these licences are to be found in full under ws and mpegts.js.

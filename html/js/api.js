@@ -3,7 +3,7 @@
 const TIMEOUT_MS = 5000;
 
 /** The JSON of an address. Throws when the server cannot be reached; `missing` is set when it answers 404. */
-async function getJson(path) {
+export async function getJson(path) {
   const response = await fetch(path, { signal: AbortSignal.timeout(TIMEOUT_MS), cache: 'no-store' });
   if (!response.ok) {
     const error = new Error(`${path}: ${response.status}`);
@@ -11,6 +11,48 @@ async function getJson(path) {
     throw error;
   }
   return response.json();
+}
+
+/** Sends `body`; the server's reason why it did not do it, '' when it did. */
+export async function postJson(path, body) {
+  return await change(path, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+}
+
+/** As postJson; `file` as the list of recordings names it. */
+export async function deleteRecording(stream, file) {
+  return await change(`/api/v1/recordings?${new URLSearchParams({ stream, file })}`, { method: 'DELETE' });
+}
+
+async function change(path, options) {
+  try {
+    const response = await fetch(path, { ...options, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    if (response.ok) {
+      const { kept = [] } = await response.json();
+      return kept[0]?.reason ?? '';
+    }
+    const { message, error, data } = await response.json().catch(() => ({}));
+    return String(message ?? error ?? data ?? response.status);
+  } catch (error) {
+    return error.message;
+  }
+}
+
+let control = null;
+
+/**
+ * Whether the server lets this browser start, stop and delete recordings. It says so in its answer to a request that
+ * names no stream: it refuses that either way, but only who may not is told "denied".
+ */
+export function canControlRecordings() {
+  control ??= fetch('/api/v1/recordings/stop', { method: 'POST' }).then(
+    (response) => response.status === 400,
+    () => false,
+  );
+  return control;
 }
 
 export async function fetchServer() {
@@ -86,13 +128,17 @@ export class ServerClock {
   }
 }
 
-/** Runs `work` now and then every `intervalMs`, never twice at once, and not while the page is hidden. */
+/**
+ * Runs `work` now and then every `intervalMs`, never twice at once, and not while the page is hidden. Returns a function
+ * that ends it.
+ */
 export function repeatWhileVisible(work, intervalMs) {
   let timer = 0;
   let running = false;
+  let ended = false;
   const run = async () => {
     clearTimeout(timer);
-    if (running || document.hidden) return;
+    if (running || ended || document.hidden) return;
     running = true;
     try {
       await work();
@@ -103,4 +149,9 @@ export function repeatWhileVisible(work, intervalMs) {
   };
   document.addEventListener('visibilitychange', run);
   void run();
+  return () => {
+    ended = true;
+    clearTimeout(timer);
+    document.removeEventListener('visibilitychange', run);
+  };
 }

@@ -1,5 +1,5 @@
 // DASH and low-latency DASH, by dash.js. The list itself says how near to live a player may be.
-import { loadScript } from './engines.js';
+import { loadScript } from './load-script.js';
 
 const DVR_FROM_S = 30;
 
@@ -15,7 +15,8 @@ export async function openDash(video, choice, events) {
       buffer: { bufferToKeep: 20, fastSwitchEnabled: true },
     },
   });
-  const { MANIFEST_ERROR_ID_NOSTREAMS_CODE, CAPABILITY_MEDIASOURCE_ERROR_CODE } = dashjs.MediaPlayer.errors ?? {};
+  const { MANIFEST_ERROR_ID_NOSTREAMS_CODE, CAPABILITY_MEDIASOURCE_ERROR_CODE } =
+    dashjs.MediaPlayer.errors ?? {};
   player.on(dashjs.MediaPlayer.events.ERROR, ({ error }) => {
     const code = error?.code;
     const impossible =

@@ -1,5 +1,5 @@
 // HLS and Low-Latency HLS, live and recorded: by hls.js, or by the browser itself where it cannot do else (iPhone).
-import { loadScript } from './engines.js';
+import { loadScript } from './load-script.js';
 
 /** From here on a list is a window to seek in, not just what a player needs to begin. */
 const DVR_FROM_S = 30;

@@ -1,6 +1,7 @@
 // FLV and MPEG-TS over HTTP and WebSocket, by mpegts.js.
-import { loadScript } from './engines.js';
+
 import { jumpToLive, SYNC_MAX_S, SYNC_RATE, SYNC_TARGET_S } from './live-edge.js';
+import { loadScript } from './load-script.js';
 
 /** `type`: `flv` or `mpegts`. */
 export async function openMpegts(type, video, choice, events, signal) {

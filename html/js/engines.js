@@ -26,26 +26,6 @@ const ENGINES = {
 /** What an engine answers that knows no more than the video element. */
 const PLAIN = { behindEdge: () => null, latency: () => null, timeline: () => null, seek() {}, goLive() {} };
 
-const scripts = new Map();
-
-export function loadScript(path) {
-  let loading = scripts.get(path);
-  if (loading === undefined) {
-    loading = new Promise((resolve, reject) => {
-      const script = document.createElement('script');
-      script.src = path;
-      script.onload = resolve;
-      script.onerror = () => {
-        scripts.delete(path);
-        reject(new Error(`${path} cannot be loaded`));
-      };
-      document.head.append(script);
-    });
-    scripts.set(path, loading);
-  }
-  return loading;
-}
-
 /** Starts the engine of a way on the video element; its library loads first, then `onReady` is called once. */
 export function startEngine(video, choice, events, onReady) {
   const listeners = new AbortController();

@@ -32,7 +32,8 @@ export function movieCodecs(bytes, tracks) {
     if (name(movie, at) !== 'stsd') continue;
     const entry = name(movie, at + 4 + STSD_HEAD_BYTES);
     const codec = ENTRIES[entry];
-    const track = tracks.find((one) => one.codec === codec) ?? (entry === 'mp4a' ? findMp3(tracks) : undefined);
+    const track =
+      tracks.find((one) => one.codec === codec) ?? (entry === 'mp4a' ? findMp3(tracks) : undefined);
     hasVideo ||= /^(avc|hvc|hev|av0|vp0)/.test(entry);
     mimes.push(codec === 'mp3' || track?.codec === 'mp3' ? 'mp3' : track?.mime || entry.toLowerCase());
   }

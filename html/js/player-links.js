@@ -50,7 +50,9 @@ export function showAddresses(asked, stream, server) {
     playAddress('http-flv', origin, asked.app, asked.name);
   const rows = (entries) => entries.map(([label, text, hint]) => copyRow(label, text, hint).row);
 
-  byId('address-list').replaceChildren(...rows(urls.map(({ type, url }) => [LABELS[type] ?? type.toUpperCase(), url])));
+  byId('address-list').replaceChildren(
+    ...rows(urls.map(({ type, url }) => [LABELS[type] ?? type.toUpperCase(), url])),
+  );
   const watch = watchCommands(rtmp, flv, asked.name);
   const programs = [
     ['VLC', watch.vlc, t('programs.vlc')],

@@ -93,7 +93,8 @@ function choose(found) {
   refreshWays();
   if (activeWay === null) {
     const [first] = offeredWays(facts);
-    const refusal = first === undefined ? { reason: 'why.nothing', values: {} } : checkWay(first, facts, abilities);
+    const refusal =
+      first === undefined ? { reason: 'why.nothing', values: {} } : checkWay(first, facts, abilities);
     return { works: false, reason: refusal.reason, values: refusal.values };
   }
   const check = checkWay(activeWay, facts, abilities);
@@ -124,7 +125,7 @@ function showState(name, details) {
     setText(byId('message-text'), text);
   }
   controls.setLive(name === 'playing' || name === 'stalled');
-  if (name === 'playing' && file === null) clock.measure();
+  if (name === 'playing' && file === null) void clock.measure();
   refreshFacts();
   seekBar.show();
   setText(byId('live-badge'), name === 'playing' && file === null ? t('state.live') : '');

@@ -1,11 +1,12 @@
 // One stream of the list, kept up to date in place.
-import { playerPage, WAYS } from './addresses.js';
+import { offeredWays, playerPage, wayLabel } from './addresses.js';
 import { element, icon, setHidden, setText } from './dom.js';
 import { bitrate, duration, streamFacts } from './format.js';
 import { t } from './i18n.js';
 import { posterOf } from './posters.js';
 
-const WAY_LABELS = { 'http-flv': 'FLV', 'ws-flv': 'WS-FLV', hls: 'HLS' };
+/** The same over WebSocket, and sound alone, are on the player page. */
+const ON_CARD = /^(?!ws-|aac|mp3)/;
 
 export class StreamCard {
   /** `isTest`: the built-in channel, which has a picture of its own and no publisher to name. */
@@ -25,10 +26,14 @@ export class StreamCard {
     this.numbers = element('p', { className: 'card-numbers' });
     this.publisher = element('p', { className: 'card-publisher' });
     const ways = element('p', { className: 'card-ways' });
-    for (const way of WAYS) {
+    for (const way of offeredWays(stream).filter((one) => ON_CARD.test(one))) {
       const href = playerPage(stream.app, stream.name, way);
-      ways.append(element('a', { href, textContent: WAY_LABELS[way], className: 'chip' }));
+      const textContent = wayLabel(way).replace('HTTP-', '');
+      ways.append(element('a', { href, textContent, className: 'chip' }));
     }
+    /** For the switch of recordings. */
+    this.record = element('span', { className: 'card-record' });
+    ways.append(this.record);
     const heading = element('h3', { className: 'card-heading' }, this.title, this.app);
     const body = element(
       'div',

@@ -6,6 +6,7 @@ import { startLanguage, t } from './i18n.js';
 import { showPublishHelp } from './publish-help.js';
 import { StreamCard } from './stream-card.js';
 import { arrange, isTestChannel, layoutFor, totals } from './stream-order.js';
+import { Tabs } from './tabs.js';
 
 const REFRESH_MS = 2000;
 /** A search field and a sort order are of use from here on. */
@@ -13,6 +14,8 @@ const TOOLS_FROM = 4;
 const LAYOUT_KEY = 'sluice.layout';
 
 const cards = new Map();
+const tabs = new Tabs();
+let recordSwitches = null;
 let server = null;
 let serverReadAt = 0;
 let streams = [];
@@ -39,6 +42,18 @@ async function refresh() {
   document.body.classList.remove('is-old');
   setHidden(byId('loading'), true);
   show();
+  await tabs.find();
+  await showRecording();
+}
+
+async function showRecording() {
+  if (!tabs.has('recordings') || cards.size === 0) return;
+  try {
+    recordSwitches ??= await (await import('./record-switch.js')).RecordSwitches.open();
+    await recordSwitches.refresh(cards, streams);
+  } catch {
+    // The next round tries again; that the server is away is said elsewhere.
+  }
 }
 
 function show() {

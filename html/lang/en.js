@@ -6,7 +6,8 @@ export const dictionary = {
   'nav.language': '中文',
   loading: 'Asking the server…',
   'unreachable.title': 'The server does not answer.',
-  'unreachable.text': 'What is shown may be old. This page keeps trying; check that Sluice runs and that the network works.',
+  'unreachable.text':
+    'What is shown may be old. This page keeps trying; check that Sluice runs and that the network works.',
   'unit.second': '{n} s',
   'unit.minute': '{n} min',
   'unit.hour': '{n} h',
@@ -32,7 +33,8 @@ export const dictionary = {
   'sort.newest': 'Newest first',
   'sort.bitrate': 'Highest bitrate',
   'empty.title': 'Nothing is live yet',
-  'empty.text': 'The server is ready. Publish with one of the settings below; the stream appears here by itself.',
+  'empty.text':
+    'The server is ready. Publish with one of the settings below; the stream appears here by itself.',
   'publish.title': 'Publish a stream',
   'publish.name': 'Stream name',
   'publish.app': 'App',
@@ -55,4 +57,13 @@ export const dictionary = {
   'copy.of': 'Copy: {what}',
   'copy.done': 'Copied',
   'copy.failed': 'Could not copy; select the text instead',
+  'tab.label': 'Parts of this page',
+  'tab.live': 'Live',
+  'tab.recordings': 'Recordings',
+  'tab.vod': 'Files (VOD)',
+  'record.start': 'Record',
+  'record.stop': 'Stop recording',
+  'record.on': 'Recording',
+  'record.fault': 'Recording fails',
+  'record.stopped': 'Recording stopped',
 };

@@ -18,7 +18,8 @@ export const dictionary = {
   'player.stalled': 'Waiting for more',
   'player.stalled.text': 'Nothing new has arrived for a moment. Playing goes on by itself.',
   'player.lost': 'The publisher is gone',
-  'player.lost.text': 'The server keeps the stream open for a few seconds. Playing goes on when the publisher returns.',
+  'player.lost.text':
+    'The server keeps the stream open for a few seconds. Playing goes on when the publisher returns.',
   'player.retrying': 'The connection was lost',
   'player.retrying.text': 'Next try in {seconds} s.',
   'player.waiting': 'Not live yet',
@@ -30,12 +31,16 @@ export const dictionary = {
   'player.impossible': 'This browser cannot play it',
   'player.unreachable': 'The server does not answer',
   'player.unreachable.text': 'This page keeps trying. Check that Sluice runs and that the network works.',
-  'why.hls.unsupported': 'This browser can play neither HLS nor the other ways. A current Chrome, Edge, Firefox or Safari can; so can VLC.',
-  'why.flv.codec': '{codec} cannot be played from FLV in a browser. Take HLS or fMP4, or VLC with the RTMP address.',
+  'why.hls.unsupported':
+    'This browser can play neither HLS nor the other ways. A current Chrome, Edge, Firefox or Safari can; so can VLC.',
+  'why.flv.codec':
+    '{codec} cannot be played from FLV in a browser. Take HLS or fMP4, or VLC with the RTMP address.',
   'why.hls.codec': '{codec} has no place in HLS. Take FLV, or VLC with the RTMP address.',
-  'why.browser': 'This browser cannot decode {codec}. Try Safari or Edge, VLC with the RTMP address, or publish H.264.',
+  'why.browser':
+    'This browser cannot decode {codec}. Try Safari or Edge, VLC with the RTMP address, or publish H.264.',
   'why.silent': 'Without sound: {codec} cannot be played in a browser this way. Publish AAC to hear it here.',
-  'why.unplayable': 'The stream has something that this browser cannot decode. Try another way, or VLC with the RTMP address.',
+  'why.unplayable':
+    'The stream has something that this browser cannot decode. Try another way, or VLC with the RTMP address.',
   'facts.title': 'Stream',
   'facts.video': 'Video',
   'facts.audio': 'Audio',
@@ -45,7 +50,8 @@ export const dictionary = {
   'facts.since': 'Live for',
   'facts.publisher': 'Publisher',
   'facts.buffer': 'Buffer',
-  'facts.buffer.note': 'Received and not shown yet. The delay of the encoder and of the network comes on top.',
+  'facts.buffer.note':
+    'Received and not shown yet. The delay of the encoder and of the network comes on top.',
   'facts.behind': 'Behind live edge',
   'facts.behind.note': 'Distance to the end of the newest segment in the playlist.',
   'facts.dropped': 'Dropped frames',
@@ -65,20 +71,25 @@ export const dictionary = {
   'player.finished': 'The end',
   'player.finished.text': 'Press play to see it again.',
   'player.missing': 'Nothing to play here',
-  'player.missing.text': 'There is no such file, or nothing was recorded in this time. It may have been deleted.',
+  'player.missing.text':
+    'There is no such file, or nothing was recorded in this time. It may have been deleted.',
   'player.failed': 'Playing broke off',
   'player.failed.text': 'Press play to try again. Check that the server runs and that the network works.',
-  'why.mse.unsupported': 'This browser cannot be handed video piece by piece (no Media Source Extensions). Take HLS.',
-  'why.ts.codec': 'MPEG-TS has no place for {codec}, or browsers cannot take it from there. Take HLS or fMP4, or VLC with the RTMP address.',
+  'why.mse.unsupported':
+    'This browser cannot be handed video piece by piece (no Media Source Extensions). Take HLS.',
+  'why.ts.codec':
+    'MPEG-TS has no place for {codec}, or browsers cannot take it from there. Take HLS or fMP4, or VLC with the RTMP address.',
   'why.mp4.codec': 'MP4 has no place for {codec}. Publish AAC or Opus, or open the RTMP address in VLC.',
-  'why.dash.codec': 'DASH holds MP4, which has no place for {codec}. Publish AAC or Opus, or open the RTMP address in VLC.',
+  'why.dash.codec':
+    'DASH holds MP4, which has no place for {codec}. Publish AAC or Opus, or open the RTMP address in VLC.',
   'why.aac.codec': 'The stream has no AAC sound.',
   'why.mp3.codec': 'The stream has no MP3 sound.',
   'why.soundOnly': 'Sound alone, without the picture. It needs the least data.',
   'why.nothing': 'The server offers this stream only to programs such as VLC. The addresses are below.',
   'facts.picture': 'Picture',
   'facts.latency': 'Delay',
-  'facts.latency.note': 'From the arrival at the server to the screen, by the times that the stream carries. The delay of encoder and upload comes on top.',
+  'facts.latency.note':
+    'From the arrival at the server to the screen, by the times that the stream carries. The delay of encoder and upload comes on top.',
   'seek.label': 'Position',
   'seek.live': 'LIVE',
   'seek.behind': '{time} behind live',

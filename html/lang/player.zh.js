@@ -30,10 +30,12 @@ export const dictionary = {
   'player.impossible': '这个浏览器无法播放',
   'player.unreachable': '服务器没有响应',
   'player.unreachable.text': '页面会自动重试。请确认 Sluice 正在运行，网络连接正常。',
-  'why.hls.unsupported': '这个浏览器既不能播放 HLS，也不能用其他方式播放。请使用新版 Chrome、Edge、Firefox、Safari，或 VLC。',
+  'why.hls.unsupported':
+    '这个浏览器既不能播放 HLS，也不能用其他方式播放。请使用新版 Chrome、Edge、Firefox、Safari，或 VLC。',
   'why.flv.codec': '浏览器无法播放 FLV 中的 {codec}。请选择 HLS 或 fMP4，或用 VLC 打开 RTMP 地址。',
   'why.hls.codec': 'HLS 不能容纳 {codec}。请选择 FLV，或用 VLC 打开 RTMP 地址。',
-  'why.browser': '这个浏览器不能解码 {codec}。请试试 Safari 或 Edge，用 VLC 打开 RTMP 地址，或改用 H.264 推流。',
+  'why.browser':
+    '这个浏览器不能解码 {codec}。请试试 Safari 或 Edge，用 VLC 打开 RTMP 地址，或改用 H.264 推流。',
   'why.silent': '没有声音：浏览器无法以这种方式播放 {codec}。用 AAC 推流即可在这里听到声音。',
   'why.unplayable': '流中有这个浏览器无法解码的内容。请换一种方式，或用 VLC 打开 RTMP 地址。',
   'facts.title': '流信息',
@@ -69,7 +71,8 @@ export const dictionary = {
   'player.failed': '播放中断',
   'player.failed.text': '按播放键重试。请确认服务器正在运行，网络连接正常。',
   'why.mse.unsupported': '这个浏览器不支持逐段送入视频（没有 MSE），请选择 HLS。',
-  'why.ts.codec': 'MPEG-TS 不能容纳 {codec}，或浏览器无法从中播放。请选择 HLS 或 fMP4，或用 VLC 打开 RTMP 地址。',
+  'why.ts.codec':
+    'MPEG-TS 不能容纳 {codec}，或浏览器无法从中播放。请选择 HLS 或 fMP4，或用 VLC 打开 RTMP 地址。',
   'why.mp4.codec': 'MP4 不能容纳 {codec}。请用 AAC 或 Opus 推流，或用 VLC 打开 RTMP 地址。',
   'why.dash.codec': 'DASH 使用 MP4，不能容纳 {codec}。请用 AAC 或 Opus 推流，或用 VLC 打开 RTMP 地址。',
   'why.aac.codec': '这路流没有 AAC 声音。',

@@ -55,4 +55,13 @@ export const dictionary = {
   'copy.of': '复制：{what}',
   'copy.done': '已复制',
   'copy.failed': '无法复制，请手动选中文字',
+  'tab.label': '页面分区',
+  'tab.live': '直播',
+  'tab.recordings': '录像',
+  'tab.vod': '点播文件',
+  'record.start': '录制',
+  'record.stop': '停止录制',
+  'record.on': '录制中',
+  'record.fault': '录制出错',
+  'record.stopped': '已停止录制',
 };

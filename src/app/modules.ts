@@ -1,5 +1,6 @@
 /** THE list: one line per protocol and service, in the order in which they start (and are asked for a route). */
 import { cmafModule } from '../protocol/cmaf/index.ts';
+import { dashModule } from '../protocol/dash/index.ts';
 import { hlsModule } from '../protocol/hls/index.ts';
 import { httpFlvModule } from '../protocol/http-flv/index.ts';
 import { rtmpModule } from '../protocol/rtmp/index.ts';
@@ -20,6 +21,7 @@ export const MODULES: readonly ServerModule[] = [
   httpFlvModule,
   cmafModule,
   hlsModule,
+  dashModule,
   snapshotModule,
   demoModule,
   relayModule,

@@ -1,5 +1,6 @@
 /** Stream scope: what every rule of policy.xml may hold, and the values that result for one stream. */
 import type * as z from 'zod';
+import { dashSection } from '../protocol/dash/dash-config.ts';
 import { hlsSection, ladderSection } from '../protocol/hls/hls-config.ts';
 import type { RecordRule } from '../service/record/record-config.ts';
 import type { ForwardRule } from '../service/relay/forward-config.ts';
@@ -148,6 +149,7 @@ export const STREAM_SECTIONS = {
   play: playSection,
   hls: hlsSection,
   ladder: ladderSection,
+  dash: dashSection,
 } as const;
 
 type StreamSectionName = keyof typeof STREAM_SECTIONS;
@@ -183,6 +185,7 @@ export function mergeStreamValues(overrides: readonly StreamOverrides[]): Stream
     gop: merge('gop'),
     play: merge('play'),
     ladder: merge('ladder'),
+    dash: merge('dash'),
     hls: hls.cache >= hls.count ? hls : Object.freeze({ ...hls, cache: hls.count }),
   };
 }

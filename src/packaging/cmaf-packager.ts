@@ -203,6 +203,11 @@ export class CmafPackager {
     for (const track of this.byId.values()) track.store.end();
   }
 
+  /** Wall clock by the arrival of frames at a stream time, microseconds since 1970; NaN before the first segment. */
+  wallClockAt(pts: number): number {
+    return this.wall.at(pts);
+  }
+
   find(name: string): CmafTrack | undefined {
     return this.tracks.find((track) => track.name === name);
   }

@@ -36,6 +36,8 @@ export class CmafTrack {
   hasMedia = false;
   /** Initialization sections by number, the newest last; as many as the kept segments need. */
   readonly inits = new Map<number, Buffer>();
+  /** The track as it was with each of these. */
+  readonly described = new Map<number, Track>();
   /** Longest part, microseconds; 0 = there are no parts. Fixed with the first segment. */
   partTargetUs: number;
   /** A cut that this track has still to follow: stream time from which its frames belong to the next segment; NaN = none. */
@@ -86,12 +88,17 @@ export class CmafTrack {
     const { config, language } = this.track;
     const init = serializeInitSegment([{ id: FILE_TRACK_ID, timescale: this.timescale, config, language }]);
     this.inits.set(this.initVersion, init);
+    this.described.set(this.initVersion, this.track);
   }
 
   /** Forgets sections that no kept segment needs. */
   trimInits(): void {
     const oldest = this.store.all()[0]?.initVersion ?? this.initVersion;
-    for (const version of this.inits.keys()) if (version < oldest) this.inits.delete(version);
+    for (const version of this.inits.keys()) {
+      if (version >= oldest) continue;
+      this.inits.delete(version);
+      this.described.delete(version);
+    }
   }
 
   toTicks(us: number): number {

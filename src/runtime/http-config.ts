@@ -1,7 +1,7 @@
 /** `<http>` of config.xml: the one HTTP server that pages, API, HTTP-FLV, WebSocket-FLV and HLS share. */
 import { addressList, port, section, text, toggle } from '../config/setting.ts';
 
-const NO_DASH = 'it has no DASH';
+const SAME_SEGMENTS = 'DASH lists the segments of HLS, whose length and number hls-duration and hls-cache say';
 
 export const httpSection = section({
   name: 'http',
@@ -40,8 +40,8 @@ export const httpSection = section({
   streamDefaults: { 'hls-count': 'hls.count', 'hls-duration': 'hls.durationMs', 'hls-cache': 'hls.cache' },
   unused: {
     'io-shrink': 'it sizes its writes by itself',
-    'dash-duration': NO_DASH,
-    'dash-cache': NO_DASH,
+    'dash-duration': SAME_SEGMENTS,
+    'dash-cache': SAME_SEGMENTS,
     'rec-mode': 'the application rec records HLS; other formats stand in policy.xml (record)',
     'rec-period': 'the length of recordings stands in <rec> (period)',
   },

@@ -43,11 +43,13 @@ const OUTPUTS: readonly Output[] = [
   { name: 'rtmp', container: 'rtmp', scheme: 'rtmp', suffix: '' },
   { name: 'rtmps', container: 'rtmp', scheme: 'rtmps', suffix: '' },
   { name: 'http-flv', container: 'flv', scheme: 'http', suffix: '.flv' },
-  { name: 'hls', container: 'ts', scheme: 'http', suffix: '.m3u8' },
+  { name: 'hls', container: 'hls', scheme: 'http', suffix: '.m3u8' },
+  { name: 'hls-ts', container: 'ts', scheme: 'http', suffix: '.ts.m3u8' },
+  { name: 'll-hls', container: 'fmp4', scheme: 'http', suffix: '.ll.m3u8' },
 ];
 
 /** FFmpeg gives the bytes of these another frame: start codes, ADTS headers. */
-const REFRAMED: readonly Container[] = ['ts', 'adts'];
+const REFRAMED: readonly Container[] = ['ts', 'hls', 'adts'];
 
 let server: TestServer;
 

@@ -1,6 +1,7 @@
 /** Which codecs each container carries, said once for all tests that play every way. */
 
-export type Container = 'rtmp' | 'flv' | 'ts' | 'fmp4' | 'adts' | 'mp3';
+/** `hls`: MPEG-TS or fragmented MP4, whichever suits the stream. */
+export type Container = 'rtmp' | 'flv' | 'ts' | 'fmp4' | 'hls' | 'adts' | 'mp3';
 export type Codec = 'h264' | 'h265' | 'av1' | 'vp9' | 'aac' | 'opus' | 'mp3' | 'g711a';
 
 const ALL: readonly Codec[] = ['h264', 'h265', 'av1', 'vp9', 'aac', 'opus', 'mp3', 'g711a'];
@@ -11,6 +12,7 @@ const CARRIES: Readonly<Record<Container, readonly Codec[]>> = {
   // AV1 and VP9 have no mapping to MPEG-TS that players know.
   ts: ['h264', 'h265', 'aac', 'opus', 'mp3'],
   fmp4: ['h264', 'h265', 'av1', 'vp9', 'aac', 'opus', 'mp3'],
+  hls: ['h264', 'h265', 'av1', 'vp9', 'aac', 'opus', 'mp3'],
   adts: ['aac'],
   mp3: ['mp3'],
 };

@@ -8,7 +8,7 @@ export interface DashAddress {
 
 const MANIFEST = /^\/(.+)\/([^/]+?)(\.ll)?\.mpd$/;
 /** What others answer. */
-const FOREIGN = ['/vod/', '/rec/', '/docs/', '/api/'];
+const FOREIGN = ['/vod/', '/docs/', '/api/'];
 
 /** null when the path is none of ours. */
 export function dashAddress(path: string): DashAddress | null {

@@ -205,6 +205,12 @@ export class StreamView {
         if (missing.track.id === track.id) leftOut[feed.format.name.split(':')[0]!] = missing.reason;
       }
     }
+    const { segments } = this.context;
+    const lists = { hls: segments.findTs(stream.key.text), cmaf: segments.findCmaf(stream.key.text) };
+    for (const [name, list] of Object.entries(lists)) {
+      const missing = list?.packager.leftOut.find((one) => one.track.id === track.id);
+      if (missing !== undefined) leftOut[name] = missing.reason;
+    }
     return {
       id: track.id,
       kind: track.kind,

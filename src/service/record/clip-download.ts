@@ -29,6 +29,8 @@ interface Fragment {
   readonly number: number;
   /** Added to times of the file. */
   readonly shiftUs: number;
+  /** Where each track goes on behind it, times of the clip by the track's place; NaN = nowhere. */
+  readonly nextUs: number[];
   readonly bytes: number;
 }
 
@@ -70,9 +72,11 @@ export class ClipDownload {
   private async measure(segments: readonly WindowSegment[]): Promise<Layout> {
     const { tracks } = segments[0]!; // a window has segments
     const init = makeInitSegment(tracks);
-    const fragments: Fragment[] = [{ segment: null, number: 0, shiftUs: 0, bytes: init.length }];
+    const fragments: Fragment[] = [{ segment: null, number: 0, shiftUs: 0, nextUs: [], bytes: init.length }];
     let sizeBytes = init.length;
     const clock = new ClipClock();
+    /** The last fragment that has the track. */
+    const last: (Fragment | undefined)[] = tracks.map(() => undefined);
     for (const segment of segments) {
       const cut = await this.reader.frames(segment, 'mp4');
       checkTracks(segment, cut, tracks);
@@ -80,7 +84,15 @@ export class ClipDownload {
       const shiftUs = clock.place(segment, cut);
       const number = fragments.length;
       const bytes = makeMp4Segment(cut.tracks, cut, shiftUs, number).length;
-      fragments.push({ segment, number, shiftUs, bytes });
+      const fragment = { segment, number, shiftUs, nextUs: tracks.map(() => Number.NaN), bytes };
+      fragments.push(fragment);
+      for (const [place, { id }] of cut.tracks.entries()) {
+        const first = cut.frames.find((frame) => frame.trackId === id);
+        if (first === undefined) continue;
+        const before = last[place];
+        if (before !== undefined) before.nextUs[place] = first.dts + shiftUs;
+        last[place] = fragment;
+      }
       sizeBytes += bytes;
     }
     return { init, fragments, sizeBytes };
@@ -149,10 +161,16 @@ export class ClipDownload {
     }
   }
 
-  private async bytesOf({ init }: Layout, { segment, number, shiftUs }: Fragment): Promise<Buffer> {
+  private async bytesOf({ init }: Layout, { segment, number, shiftUs, nextUs }: Fragment): Promise<Buffer> {
     if (segment === null) return init;
-    const cut = await this.reader.frames(segment, 'mp4');
-    return makeMp4Segment(cut.tracks, cut, shiftUs, number);
+    const { tracks, frames } = await this.reader.frames(segment, 'mp4');
+    // The last sample of a track lasts until the next fragment, also where that is of another file.
+    const nextDts = new Map<number, number>();
+    for (const [place, { id }] of tracks.entries()) {
+      const next = nextUs[place];
+      if (next !== undefined && !Number.isNaN(next)) nextDts.set(id, next - shiftUs);
+    }
+    return makeMp4Segment(tracks, { frames, nextDts }, shiftUs, number);
   }
 }
 

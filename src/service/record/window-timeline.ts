@@ -17,9 +17,8 @@ import type { ChosenSpan, RecordedSpan } from './window-spans.ts';
 const TARGET_US = 6_000_000;
 /** Of a playlist; a day of six-second segments has 14,400. */
 const MAX_SEGMENTS = 60_000;
-/** Wall clocks of files that go on from one another are this exact; what is missing between them is not heard. */
-const MAX_OVERLAP_MS = 100;
-const MAX_HOLE_MS = 500;
+/** Files that go on from one another meet this exactly; the last frame of sound may reach into the next one. */
+const MAX_JOINT_MS = 50;
 const ROUNDING_MS = 2;
 
 export interface WindowSegment extends SpanCut {
@@ -160,7 +159,7 @@ function link(pieces: readonly Piece[], container: Container): WindowSegment[] {
     if (map === undefined) continue;
     const before = segments.at(-1);
     const holeMs = before === undefined ? 0 : piece.startMs - before.endMs;
-    const goesOn = before?.mapSpan === map.span && holeMs >= -MAX_OVERLAP_MS && holeMs <= MAX_HOLE_MS;
+    const goesOn = before?.mapSpan === map.span && Math.abs(holeMs) <= MAX_JOINT_MS;
     const jumps = isFirst && piece.span.isSegment && piece.span.discontinuity;
     const discontinuity =
       before !== undefined && isFirst && (!goesOn || (jumps && Math.abs(holeMs) > ROUNDING_MS));
