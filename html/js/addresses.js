@@ -12,6 +12,7 @@ const WAY_FACTS = {
   hls: ['HLS', 'm3u8'],
   'll-hls': ['LL-HLS', 'll.m3u8'],
   dash: ['DASH', 'mpd'],
+  'll-dash': ['LL-DASH', 'll.mpd'],
   aac: ['AAC', 'aac'],
   mp3: ['MP3', 'mp3'],
 };
@@ -123,24 +124,6 @@ export function serverAndKey(rtmpUrl) {
   const query = rtmpUrl.indexOf('?');
   const slash = rtmpUrl.lastIndexOf('/', query === -1 ? undefined : query);
   return { server: rtmpUrl.slice(0, slash), key: rtmpUrl.slice(slash + 1) };
-}
-
-/** The player page with a file of this server in it, for example `/vod/a.mp4`. */
-export function filePage(path) {
-  return `/player.html?${new URLSearchParams({ src: path })}`;
-}
-
-/** The player page with what was recorded of `app/name` from `start` to `end` (RFC 3339). */
-export function recordingPage(stream, start, end) {
-  return `/player.html?${new URLSearchParams({ rec: stream, start, end })}`;
-}
-
-/** A range of recordings: `index.m3u8` plays it, `clip.mp4` is one file of it. */
-export function rangeAddress(stream, file, start, end) {
-  const query = new URLSearchParams();
-  if (start !== '') query.set('start', start);
-  if (end !== '') query.set('end', end);
-  return `/rec/${stream.split('/').map(encodeURIComponent).join('/')}/${file}?${query}`;
 }
 
 /** Markup that shows the player inside another page. */

@@ -3,17 +3,13 @@ import { loadScript } from './load-script.js';
 
 const DVR_FROM_S = 30;
 
-export async function openDash(video, choice, events) {
+export async function openDash(video, choice, events, signal) {
   await loadScript('/vendor/dash.mediaplayer.min.js');
   const { dashjs } = window;
   const player = dashjs.MediaPlayer().create();
   player.updateSettings({
     debug: { logLevel: dashjs.Debug.LOG_LEVEL_NONE },
-    streaming: {
-      delay: { useSuggestedPresentationDelay: true, applyServiceDescription: true },
-      liveCatchup: { enabled: true, playbackRate: { min: -0.1, max: 0.1 } },
-      buffer: { bufferToKeep: 20, fastSwitchEnabled: true },
-    },
+    streaming: { buffer: { bufferToKeep: 20 } },
   });
   const { MANIFEST_ERROR_ID_NOSTREAMS_CODE, CAPABILITY_MEDIASOURCE_ERROR_CODE } =
     dashjs.MediaPlayer.errors ?? {};
@@ -24,7 +20,13 @@ export async function openDash(video, choice, events) {
       (code === MANIFEST_ERROR_ID_NOSTREAMS_CODE || code === CAPABILITY_MEDIASOURCE_ERROR_CODE);
     events.failed(impossible ? { impossible, reason: 'why.unplayable' } : {});
   });
+  signal.addEventListener('abort', () => player.destroy());
+  // It notices only those starts that come after its own; one that it misses leaves the list as it is for ever.
+  const initialized = new Promise((resolve) =>
+    player.on(dashjs.MediaPlayer.events.STREAM_INITIALIZED, resolve),
+  );
   player.initialize(video, choice.url, false);
+  await initialized;
   const latency = () => {
     const seconds = player.isReady() && player.isDynamic() ? player.getCurrentLiveLatency() : Number.NaN;
     return Number.isFinite(seconds) && seconds > 0 ? seconds : null;
@@ -42,6 +44,6 @@ export async function openDash(video, choice, events) {
       video.currentTime = seconds;
     },
     goLive: () => player.seekToOriginalLive(),
-    close: () => player.destroy(),
+    close: () => undefined,
   };
 }

@@ -18,6 +18,7 @@ const ENGINES = {
   hls: async (...given) => (await import('./engine-hls.js')).openHls(...given),
   'll-hls': async (...given) => (await import('./engine-hls.js')).openHls(...given),
   dash: async (...given) => (await import('./engine-dash.js')).openDash(...given),
+  'll-dash': async (...given) => (await import('./engine-dash.js')).openDash(...given),
   aac: async (...given) => (await import('./engine-native.js')).openNative(...given),
   mp3: async (...given) => (await import('./engine-native.js')).openNative(...given),
   file: async (...given) => (await import('./engine-native.js')).openNative(...given),

@@ -1,5 +1,5 @@
 // What the address of the player page asks for. Pure.
-import { rangeAddress } from './addresses.js';
+import { rangeAddress } from './file-addresses.js';
 
 const OWN = new Set(['app', 'stream', 'way', 'autostart', 'muted', 'lang', 'src', 'rec', 'start', 'end']);
 /** Folders of this server with files to play. */

@@ -29,6 +29,8 @@ const LABELS = {
   'https-ll-hls': 'LL-HLS (https)',
   'http-dash': 'DASH',
   'https-dash': 'DASH (https)',
+  'http-ll-dash': 'LL-DASH',
+  'https-ll-dash': 'LL-DASH (https)',
   'http-fmp4': 'HTTP-fMP4',
   'https-fmp4': 'HTTPS-fMP4',
   'ws-fmp4': 'WS-fMP4',

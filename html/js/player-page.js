@@ -3,7 +3,7 @@
 // src=/vod/a.mp4, or rec=live/cam&start=&end=, it plays a file or a recording of this server.
 
 import { offeredWays, playAddress } from './addresses.js';
-import { fetchServer, ServerClock, StreamFinder } from './api.js';
+import { fetchServer } from './api.js';
 import { byId, setHidden, setText } from './dom.js';
 import { startEngine } from './engines.js';
 import { FileSession } from './file-session.js';
@@ -16,6 +16,8 @@ import { showAddresses, showFile, showQr } from './player-links.js';
 import { SeekBar } from './player-seek.js';
 import { showWays } from './player-ways.js';
 import { keepPoster } from './posters.js';
+import { ServerClock } from './server-clock.js';
+import { StreamFinder } from './stream-finder.js';
 import { browserAbilities, checkWay, chooseWay } from './ways.js';
 
 const POSTER_MS = 20_000;

@@ -1,6 +1,6 @@
 // The bar to seek with, for recordings, files and live streams with a window: where playing is, and back to live.
 import { byId, setHidden, setText } from './dom.js';
-import { clock } from './format.js';
+import { clock } from './file-format.js';
 import { t } from './i18n.js';
 
 /** Nearer than this to the newest that can be played is live. */

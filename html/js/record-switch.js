@@ -1,7 +1,8 @@
 // Which streams of the list are recorded now, and a switch for it where this browser may use it.
-import { canControlRecordings, getJson, postJson } from './api.js';
+import { getJson } from './api.js';
 import { announce, element, setText } from './dom.js';
 import { t } from './i18n.js';
+import { canControlRecordings, postJson } from './recordings-api.js';
 
 export class RecordSwitches {
   #allowed = false;

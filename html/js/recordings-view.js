@@ -1,11 +1,14 @@
 // Recordings: streams, their days, and what was recorded on a day; playing, keeping and deleting it.
-import { rangeAddress, recordingPage } from './addresses.js';
-import { canControlRecordings, deleteRecording, getJson } from './api.js';
+
+import { getJson } from './api.js';
 import { downloadLink, empty, playLink, row, rows } from './archive-rows.js';
 import { announce, element } from './dom.js';
-import { clock, duration, fileSize } from './format.js';
+import { rangeAddress, recordingPage } from './file-addresses.js';
+import { clock, fileSize } from './file-format.js';
+import { duration } from './format.js';
 import { t } from './i18n.js';
 import { dayWindow, isOfDay, rangeOfDay, shortStream } from './recording-days.js';
+import { canControlRecordings, deleteRecording } from './recordings-api.js';
 
 const PAGE = 1000;
 const CODECS = { h264: 'H.264', h265: 'H.265', opus: 'Opus', g711a: 'G.711', g711u: 'G.711' };
@@ -106,7 +109,12 @@ function recordingRow(stream, one, canDelete, refresh) {
   return row({
     href: page,
     name,
-    facts: [clock(one.duration), fileSize(one.bytes), FORMATS[one.format] ?? one.format, one.tracks.map(trackName).join(' + ')],
+    facts: [
+      clock(one.duration),
+      fileSize(one.bytes),
+      FORMATS[one.format] ?? one.format,
+      one.tracks.map(trackName).join(' + '),
+    ],
     actions,
     mark: one.open ? t('rec.open') : '',
   });

@@ -1,9 +1,9 @@
 // Files of the vod folder: folders, files, playing and keeping them.
 
-import { filePage } from './addresses.js';
 import { getJson } from './api.js';
 import { downloadLink, empty, playLink, row, rows } from './archive-rows.js';
-import { fileSize } from './format.js';
+import { filePage } from './file-addresses.js';
+import { fileSize } from './file-format.js';
 import { t } from './i18n.js';
 
 /** What the player page plays: as it is, or as HLS that the server makes of it. */

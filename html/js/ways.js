@@ -2,9 +2,12 @@
 
 import { offeredWays } from './addresses.js';
 
-/** What each form carries and this browser's players take out of it; `feeds` is what the server calls it. */
+/**
+ * What each form carries and the players here take out of it; `feeds` is what the server calls it. AV1 is in FLV as well,
+ * but mpegts.js misreads what common encoders put there.
+ */
 const FLV = {
-  video: new Set(['h264', 'h265', 'av1']),
+  video: new Set(['h264', 'h265']),
   audio: new Set(['aac', 'mp3', 'opus', 'flac']),
   feeds: ['flv'],
   codec: 'why.flv.codec',
@@ -38,6 +41,7 @@ const FORMS = {
   hls: HLS,
   'll-hls': LL_HLS,
   dash: DASH,
+  'll-dash': DASH,
 };
 /** One sound track alone, played by the browser itself. */
 const SOUND = {

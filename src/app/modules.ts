@@ -2,7 +2,7 @@
 import { cmafModule } from '../protocol/cmaf/index.ts';
 import { dashModule } from '../protocol/dash/index.ts';
 import { hlsModule } from '../protocol/hls/index.ts';
-import { httpFlvModule } from '../protocol/http-flv/index.ts';
+import { httpLiveModule } from '../protocol/http-live/index.ts';
 import { rtmpModule } from '../protocol/rtmp/index.ts';
 import type { ServerModule } from '../runtime/module.ts';
 import { apiModule } from '../service/api/index.ts';
@@ -18,7 +18,7 @@ export const MODULES: readonly ServerModule[] = [
   rtmpModule,
   recordModule,
   vodModule,
-  httpFlvModule,
+  httpLiveModule,
   cmafModule,
   hlsModule,
   dashModule,

@@ -138,6 +138,15 @@ const playSection = section({
         reload: 'new-sessions',
       },
     ),
+    waitMs: duration(
+      '0',
+      { min: '0', max: '10m' },
+      {
+        xml: 'wait',
+        text: 'How long a viewer of a stream that nobody publishes is held before it is refused; 0 = refused at once. RTMP players, which expect to wait, are held 10s even then.',
+        reload: 'new-sessions',
+      },
+    ),
   },
 });
 

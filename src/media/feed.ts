@@ -4,7 +4,7 @@
  * one view in the usual case: no joining, no queue per player, a player is a position in the ring.
  */
 import { Ring } from '../util/ring.ts';
-import { SlabWriter } from '../util/slab.ts';
+import { type ByteTarget, SlabWriter } from '../util/slab.ts';
 import { FRAME_KEY, type Frame } from './frame.ts';
 import type { Subscription } from './subscription.ts';
 import type { Track } from './track.ts';
@@ -28,10 +28,10 @@ export interface FeedEncoder {
   /** What a joiner needs before a random access point with this dts, for the tracks as they are now. */
   prologue(dts: number): Uint8Array;
   /**
-   * Appends the frame's bytes to the slab; false when this format does not carry the frame.
+   * Appends the frame's bytes; false when this format does not carry the frame.
    * It reserves once per frame, so that the bytes of a chunk lie in one slab.
    */
-  encode(frame: Frame, slab: SlabWriter): boolean;
+  encode(frame: Frame, target: ByteTarget): boolean;
   /** Tracks were added or changed: what must be sent inline to players that are already playing. */
   tracksChanged(dts: number): Uint8Array;
   /** The publisher is gone for good. */

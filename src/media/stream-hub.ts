@@ -46,9 +46,13 @@ interface Entry {
   timeout: Timeout | null;
   onDemand: OnDemandSource | null;
   onDemandStop: Timeout | null;
+  /** Who waits for a publisher, each with its own patience. */
+  readonly waiting: Map<Subscription | FrameConsumer, Timeout>;
   feedClosings: Map<Feed, Timeout>;
 }
 
+/** Viewers and consumers that wait for one stream. */
+export const MAX_WAITING = 1000;
 const FEED_KEPT_MS = 5000;
 const ON_DEMAND_KEPT_MS = 10_000;
 
@@ -72,6 +76,11 @@ export class StreamHub {
     this.clock = clock;
     this.tick = tick;
     this.rulesFor = rulesFor;
+  }
+
+  /** Nothing new is accepted any more. */
+  get isClosing(): boolean {
+    return this.closing;
   }
 
   addListener(events: HubEvents): void {
@@ -122,6 +131,7 @@ export class StreamHub {
     }
     entry ??= this.addEntry(key, owner.host);
     this.cancelTimeout(entry);
+    this.endWaiting(entry);
     const { stream } = entry;
     const publication = new Publication(stream, owner, this.clock, (ended, reason) =>
       this.release(ended, reason),
@@ -182,6 +192,7 @@ export class StreamHub {
     entry.feedClosings.delete(feed);
     const subscription = new Subscription(feed, sink, start, (closed) => this.unsubscribe(entry, closed));
     feed.subscriptions.push(subscription);
+    this.hold(entry, subscription, waitMs, (reason) => subscription.end(reason));
     this.pump.join(subscription);
     return subscription;
   }
@@ -189,14 +200,18 @@ export class StreamHub {
   /** Attaches something that wants frames (a segmenter); the returned function detaches it. */
   consume(key: StreamKey, consumer: FrameConsumer, waitMs: number): { stream: Stream; detach: () => void } {
     const entry = this.enter(key, waitMs);
-    entry.stream.addConsumer(consumer);
-    return {
-      stream: entry.stream,
-      detach: () => {
-        entry.stream.removeConsumer(consumer);
-        this.afterLeave(entry);
-      },
+    const { stream } = entry;
+    stream.addConsumer(consumer);
+    const detach = () => {
+      this.letGo(entry, consumer);
+      stream.removeConsumer(consumer);
+      this.afterLeave(entry);
     };
+    this.hold(entry, consumer, waitMs, (reason) => {
+      detach();
+      consumer.onEnd(reason);
+    });
+    return { stream, detach };
   }
 
   private enter(key: StreamKey, waitMs: number): Entry {
@@ -214,19 +229,39 @@ export class StreamHub {
       return entry;
     }
     if (waitMs === 0) throw new RejectedError('not-found', `Nobody publishes ${key.text} now.`);
-    entry ??= this.addEntry(key);
-    entry.timeout ??= this.tick.after(waitMs, () => this.giveUp(key.text));
-    return entry;
+    if (entry !== undefined && entry.waiting.size >= MAX_WAITING)
+      throw new RejectedError('limit', `Nobody publishes ${key.text} now, and too many wait for it already.`);
+    return entry ?? this.addEntry(key);
   }
 
-  private giveUp(text: string): void {
-    const entry = this.entries.get(text);
-    if (entry !== undefined && entry.stream.state === 'idle')
-      this.closeEntry(entry, `Nobody publishes ${text} now.`);
+  /** Where nobody publishes: ends what waits when its time is over. */
+  private hold(
+    entry: Entry,
+    who: Subscription | FrameConsumer,
+    waitMs: number,
+    giveUp: (reason: string) => void,
+  ): void {
+    if (entry.stream.state !== 'idle' || entry.onDemand !== null) return;
+    const timeout = this.tick.after(waitMs, () => {
+      entry.waiting.delete(who);
+      giveUp(`Nobody publishes ${entry.stream.key.text} now.`);
+    });
+    entry.waiting.set(who, timeout);
+  }
+
+  private letGo(entry: Entry, who: Subscription | FrameConsumer): void {
+    entry.waiting.get(who)?.cancel();
+    entry.waiting.delete(who);
+  }
+
+  private endWaiting(entry: Entry): void {
+    for (const timeout of entry.waiting.values()) timeout.cancel();
+    entry.waiting.clear();
   }
 
   private unsubscribe(entry: Entry, subscription: Subscription): void {
     const { feed } = subscription;
+    this.letGo(entry, subscription);
     const at = feed.subscriptions.indexOf(subscription);
     if (at >= 0) feed.subscriptions.splice(at, 1);
     entry.stream.statistics.bytesOutClosed += subscription.bytesSent;
@@ -266,6 +301,7 @@ export class StreamHub {
       timeout: null,
       onDemand: null,
       onDemandStop: null,
+      waiting: new Map(),
       feedClosings: new Map(),
     };
     this.entries.set(key.text, entry);
@@ -279,6 +315,7 @@ export class StreamHub {
 
   private closeEntry(entry: Entry, reason: string): void {
     this.cancelTimeout(entry);
+    this.endWaiting(entry);
     entry.onDemandStop?.cancel();
     for (const closing of entry.feedClosings.values()) closing.cancel();
     entry.feedClosings.clear();

@@ -111,9 +111,11 @@ export class SegmentedStream<P extends Packager = Packager> implements FrameCons
     this.lastRequestUs = this.context.clock.nowUs();
   }
 
-  /** The list that leads has a segment. */
+  /** Every list has a segment; one that falls behind is not waited for longer than another segment of the leader. */
   get isReady(): boolean {
-    return (this.packager.stores()[0]?.store.count ?? 0) > 0;
+    const [leader, ...others] = this.packager.stores();
+    if (leader === undefined || leader.store.count === 0) return false;
+    return leader.store.count > 1 || others.every(({ store }) => store.count > 0);
   }
 
   /** Waits for the first segment; false when none came in time. */

@@ -45,6 +45,8 @@ export class CmafPackager {
   private readonly segmenter: Segmenter;
   private readonly wall = new WallClock();
   private byId = new Map<number, CmafTrack>();
+  /** Tracks that went, as long as their lists have media: publishers announce their tracks one after the other. */
+  private readonly absent = new Map<number, CmafTrack>();
   private leader: CmafTrack | null = null;
   private leaderId = -1;
   private hasOpened: boolean = false;
@@ -80,23 +82,27 @@ export class CmafPackager {
     // Between two publishers there are no tracks; what was made so far stays.
     if (carried.length === 0 || this.isSame(carried)) return;
     const byId = new Map<number, CmafTrack>();
-    let changed = false;
+    this.endAll();
     for (const track of carried) byId.set(track.id, this.adopt(track));
-    for (const known of this.byId.values()) {
-      known.end();
-      if (![...byId.values()].includes(known)) changed = true;
-    }
-    changed ||= byId.size !== this.byId.size;
+    for (const [id, known] of this.byId) if (known.hasMedia && !byId.has(id)) this.absent.set(id, known);
+    for (const id of byId.keys()) this.absent.delete(id);
     this.byId = byId;
     const lead = defaultTrack(carried, 'video') ?? defaultTrack(carried, 'audio');
     const kept = lead !== undefined && lead.id === this.leaderId;
     this.leaderId = lead?.id ?? -1;
     this.leader = byId.get(this.leaderId) ?? null;
-    this.tracks = [...byId.values()].sort((a, b) => Number(b === this.leader) - Number(a === this.leader));
+    const before = this.tracks;
+    this.sortTracks();
+    const changed = this.tracks.length !== before.length || this.tracks.some((one) => !before.includes(one));
     if (this.hasOpened && kept) this.segmenter.breakHere();
     else this.segmenter.breakOff();
     this.segmenter.setLeader(this.leaderId, lead?.kind === 'video');
     if (changed) this.onChange?.();
+  }
+
+  private sortTracks(): void {
+    const all = [...this.byId.values(), ...this.absent.values()];
+    this.tracks = all.sort((a, b) => Number(b === this.leader) - Number(a === this.leader));
   }
 
   private isSame(carried: readonly Track[]): boolean {
@@ -109,7 +115,7 @@ export class CmafPackager {
 
   /** A track of the same number goes on with its list, whatever its codec: addresses and numbers stay. */
   private adopt(track: Track): CmafTrack {
-    const known = this.byId.get(track.id);
+    const known = this.byId.get(track.id) ?? this.absent.get(track.id);
     if (known !== undefined && known.track.kind === track.kind) {
       if (!isSameConfig(known.track.config, track.config)) known.setTrack(track);
       return known;
@@ -156,10 +162,9 @@ export class CmafPackager {
       this.wall.reset();
     }
     this.wall.observe(frame.pts, this.options.wallAt(frame.arrival));
-    for (const track of this.byId.values()) {
-      // A track that has not come to the cut before this one has nothing in between.
-      if (!Number.isNaN(track.cutAtPts))
-        track.addGap(track.cutAtPts, Math.max(frame.pts - track.cutAtPts, 1000), track.cutIsDiscontinuity);
+    this.forgetAbsent();
+    for (const track of this.tracks) {
+      this.settle(track, frame.pts);
       if (track === leading) {
         track.begin(frame, discontinuity);
         continue;
@@ -171,6 +176,31 @@ export class CmafPackager {
     const { options } = this;
     if ((this.leader?.store.count ?? 0) >= options.windowCount)
       this.segmenter.targetUs = options.targetDurationUs;
+  }
+
+  /** A track that has not come to the last cut before the next has nothing in between: its number becomes a gap. */
+  private settle(track: CmafTrack, untilPts: number): void {
+    const { cutAtPts } = track;
+    if (!Number.isNaN(cutAtPts))
+      track.addGap(cutAtPts, Math.max(untilPts - cutAtPts, 1000), track.cutIsDiscontinuity);
+  }
+
+  private forgetAbsent(): void {
+    for (const [id, { store }] of this.absent) {
+      if (store.window().some((segment) => !segment.isGap)) continue;
+      this.absent.delete(id);
+      this.sortTracks();
+    }
+  }
+
+  /** What is open becomes a segment, and every list has as many numbers as the leading one. */
+  private endAll(): void {
+    this.leader?.end();
+    const endPts = this.leader?.store.all().at(-1)?.endPts ?? 0;
+    for (const track of this.tracks) {
+      this.settle(track, endPts);
+      track.end();
+    }
   }
 
   /** A track that has a cut to follow; false when the frame belongs to nothing. */
@@ -192,7 +222,7 @@ export class CmafPackager {
 
   /** The publisher is gone: what is open becomes a segment. It may come back; then `write` goes on. */
   end(): void {
-    for (const track of this.byId.values()) track.end();
+    this.endAll();
     this.segmenter.breakOff();
     this.onChange?.();
   }
@@ -200,7 +230,7 @@ export class CmafPackager {
   /** The stream is gone for good: also ends the lists. */
   close(): void {
     this.end();
-    for (const track of this.byId.values()) track.store.end();
+    for (const track of this.tracks) track.store.end();
   }
 
   /** Wall clock by the arrival of frames at a stream time, microseconds since 1970; NaN before the first segment. */

@@ -1,12 +1,9 @@
-/**
- * Frames to FLV tags for HTTP-FLV and, with a WebSocket header in front of every tag (RFC 6455 section 5.2, binary,
- * unmasked, unfragmented), for WS-FLV. Both are made once and shared by all players.
- */
+/** Frames to FLV tags (Adobe FLV 10.1 annex E) for HTTP-FLV, and for WS-FLV with one tag per WebSocket message. */
 import type { FeedEncoder, FeedFormat, FeedSource, LeftOut } from '../media/feed.ts';
 import type { Frame } from '../media/frame.ts';
-import type { Track } from '../media/track.ts';
-import type { SlabWriter } from '../util/slab.ts';
+import type { ByteTarget } from '../util/slab.ts';
 import {
+  FILE_HEADER_BYTES,
   serializeFileHeader,
   TAG_AUDIO,
   TAG_HEADER_BYTES,
@@ -17,34 +14,33 @@ import {
   writeTagTrailer,
 } from '../wire/flv/tag-header.ts';
 import { serializeTag } from '../wire/flv/tag-writer.ts';
+import { CarriedTracks } from './carried-tracks.ts';
 import { FlvTagBuilder } from './flv-tag-builder.ts';
+import { webSocketFormat } from './websocket-feed.ts';
 
-const MAX_TRACKS = 64;
+/** The F of FLV; no tag has this type. */
+const FILE_HEADER_FIRST_BYTE = 0x46;
 const NOTHING = new Uint8Array(0);
 
-export const flvFormat: FeedFormat = { name: 'flv', open: (source) => new FlvFeedEncoder(source, false) };
-export const wsFlvFormat: FeedFormat = { name: 'ws-flv', open: (source) => new FlvFeedEncoder(source, true) };
+export const flvFormat: FeedFormat = { name: 'flv', open: (source) => new FlvFeedEncoder(source) };
+export const wsFlvFormat: FeedFormat = webSocketFormat(flvFormat, pieceEnd);
 
 class FlvFeedEncoder implements FeedEncoder {
   private readonly source: FeedSource;
-  private readonly webSocket: boolean;
   private readonly builder = new FlvTagBuilder({ enhanced: true, multitrack: true, fourCcs: null });
-  private readonly carried: (Track | undefined)[] = new Array<Track | undefined>(MAX_TRACKS).fill(undefined);
-  private knownTracks: readonly Track[] | null = null;
+  private readonly tracks: CarriedTracks;
 
-  constructor(source: FeedSource, webSocket: boolean) {
+  constructor(source: FeedSource) {
     this.source = source;
-    this.webSocket = webSocket;
+    this.tracks = new CarriedTracks(source, (track) => this.builder.reasonNotCarried(track));
   }
 
   prologue(dts: number): Uint8Array {
-    const has = (kind: string) =>
-      this.source.tracks.some((track) => track.kind === kind && this.builder.canCarry(track));
-    return Buffer.concat([this.wrap(serializeFileHeader(has('audio'), has('video'))), this.headerTags(dts)]);
+    const has = (kind: string) => this.tracks.all().some((track) => track.kind === kind);
+    return Buffer.concat([serializeFileHeader(has('audio'), has('video')), this.headerTags(dts)]);
   }
 
   tracksChanged(dts: number): Uint8Array {
-    this.refreshTracks();
     return this.headerTags(dts);
   }
 
@@ -53,87 +49,45 @@ class FlvFeedEncoder implements FeedEncoder {
   }
 
   leftOut(): readonly LeftOut[] {
-    return this.source.tracks
-      .filter((track) => !this.builder.canCarry(track))
-      .map((track) => ({ track, reason: this.builder.reasonNotCarried(track) }));
+    return this.tracks.leftOut();
   }
 
-  encode(frame: Frame, slab: SlabWriter): boolean {
-    if (this.knownTracks !== this.source.tracks) this.refreshTracks();
-    const track = this.carried[frame.trackId % MAX_TRACKS];
+  encode(frame: Frame, target: ByteTarget): boolean {
+    const track = this.tracks.find(frame.trackId);
     if (track === undefined) return false;
     const { builder } = this;
     const headBytes = builder.writeHead(frame, track);
     const bodyBytes = headBytes + frame.payload.length;
-    const tagBytes = TAG_HEADER_BYTES + bodyBytes + TAG_TRAILER_BYTES;
-    const wrapBytes = this.webSocket ? webSocketHeaderBytes(tagBytes) : 0;
-    let at = slab.reserve(wrapBytes + tagBytes, frame.arrival);
-    const target = slab.slab;
-    if (this.webSocket) at = writeWebSocketHeader(target, at, tagBytes);
+    let at = target.reserve(TAG_HEADER_BYTES + bodyBytes + TAG_TRAILER_BYTES, frame.arrival);
+    const { slab } = target;
     const typeId = track.kind === 'video' ? TAG_VIDEO : track.kind === 'audio' ? TAG_AUDIO : TAG_SCRIPT;
-    at = writeTagHeader(target, at, typeId, bodyBytes, toMilliseconds(frame.dts));
+    at = writeTagHeader(slab, at, typeId, bodyBytes, toMilliseconds(frame.dts));
     const { head } = builder;
-    for (let i = 0; i < headBytes; i++) target[at + i] = head[i]!;
-    target.set(frame.payload, at + headBytes);
-    writeTagTrailer(target, at + bodyBytes, bodyBytes);
+    for (let i = 0; i < headBytes; i++) slab[at + i] = head[i]!;
+    slab.set(frame.payload, at + headBytes);
+    writeTagTrailer(slab, at + bodyBytes, bodyBytes);
     return true;
   }
 
-  private refreshTracks(): void {
-    this.knownTracks = this.source.tracks;
-    this.carried.fill(undefined);
-    for (const track of this.source.tracks) {
-      if (this.builder.canCarry(track)) this.carried[track.id % MAX_TRACKS] = track;
-    }
-  }
-
-  private headerTags(dts: number): Uint8Array {
-    const tracks = this.source.tracks.filter((track) => this.builder.canCarry(track));
+  private headerTags(dts: number): Buffer {
+    const tracks = this.tracks.all();
     // Metadata carry time 0: FFmpeg takes later ones for a subtitle track.
-    const parts = [
-      this.wrap(serializeTag(TAG_SCRIPT, 0, this.builder.metadata(tracks, this.source.metadata))),
+    const parts: Uint8Array[] = [
+      serializeTag(TAG_SCRIPT, 0, this.builder.metadata(tracks, this.source.metadata)),
     ];
     for (const track of tracks) {
       const header = this.builder.sequenceHeader(track);
-      if (header !== null)
-        parts.push(this.wrap(serializeTag(header.typeId, toMilliseconds(dts), header.bytes)));
+      if (header !== null) parts.push(serializeTag(header.typeId, toMilliseconds(dts), header.bytes));
     }
     return Buffer.concat(parts);
   }
-
-  private wrap(bytes: Uint8Array): Uint8Array {
-    if (!this.webSocket) return bytes;
-    const headerBytes = webSocketHeaderBytes(bytes.length);
-    const wrapped = Buffer.allocUnsafe(headerBytes + bytes.length);
-    writeWebSocketHeader(wrapped, 0, bytes.length);
-    wrapped.set(bytes, headerBytes);
-    return wrapped;
-  }
 }
 
-function webSocketHeaderBytes(payloadBytes: number): number {
-  return payloadBytes < 126 ? 2 : payloadBytes < 0x10000 ? 4 : 10;
-}
-
-function writeWebSocketHeader(target: Uint8Array, at: number, payloadBytes: number): number {
-  target[at] = 0x82;
-  if (payloadBytes < 126) {
-    target[at + 1] = payloadBytes;
-    return at + 2;
-  }
-  if (payloadBytes < 0x10000) {
-    target[at + 1] = 126;
-    target[at + 2] = payloadBytes >>> 8;
-    target[at + 3] = payloadBytes;
-    return at + 4;
-  }
-  target[at + 1] = 127;
-  target.fill(0, at + 2, at + 6);
-  target[at + 6] = payloadBytes >>> 24;
-  target[at + 7] = payloadBytes >>> 16;
-  target[at + 8] = payloadBytes >>> 8;
-  target[at + 9] = payloadBytes;
-  return at + 10;
+/** Where the file header or the tag at `at` ends, with the size that follows it. */
+function pieceEnd(bytes: Uint8Array, at: number): number {
+  if (at === 0 && bytes[0] === FILE_HEADER_FIRST_BYTE) return FILE_HEADER_BYTES + TAG_TRAILER_BYTES;
+  const bodyBytes = (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
+  return at + TAG_HEADER_BYTES + bodyBytes + TAG_TRAILER_BYTES;
 }
 
 /** Stream time on FLV's 32-bit millisecond clock. */

@@ -6,8 +6,9 @@
 import type { FeedEncoder, FeedFormat, FeedSource, LeftOut } from '../media/feed.ts';
 import type { Frame } from '../media/frame.ts';
 import type { Track } from '../media/track.ts';
-import type { SlabWriter } from '../util/slab.ts';
+import type { ByteTarget } from '../util/slab.ts';
 import { chunkedLength, serializeMessage, writeChunked } from '../wire/rtmp/chunk-writer.ts';
+import { CarriedTracks } from './carried-tracks.ts';
 import { FlvTagBuilder } from './flv-tag-builder.ts';
 
 const AUDIO_CHUNK_STREAM = 4;
@@ -16,7 +17,6 @@ const VIDEO_CHUNK_STREAM = 6;
 const TYPE_AUDIO = 8;
 const TYPE_VIDEO = 9;
 const TYPE_DATA = 18;
-const MAX_TRACKS = 64;
 const NOTHING = new Uint8Array(0);
 /** The AMF0 string `@setDataFrame`. */
 const SET_DATA_FRAME = Buffer.from('\x02\x00\x0d@setDataFrame', 'latin1');
@@ -43,9 +43,7 @@ class RtmpFeedEncoder implements FeedEncoder {
   private readonly source: FeedSource;
   private readonly options: RtmpFormatOptions;
   private readonly builder: FlvTagBuilder;
-  /** Tracks by id that this format carries. */
-  private readonly carried: (Track | undefined)[] = new Array<Track | undefined>(MAX_TRACKS).fill(undefined);
-  private knownTracks: readonly Track[] | null = null;
+  private readonly tracks: CarriedTracks;
 
   constructor(source: FeedSource, options: RtmpFormatOptions) {
     this.source = source;
@@ -55,17 +53,17 @@ class RtmpFeedEncoder implements FeedEncoder {
       multitrack: options.multitrack,
       fourCcs: options.fourCcs,
     });
+    this.tracks = new CarriedTracks(source, (track) => this.builder.reasonNotCarried(track));
   }
 
   prologue(dts: number): Uint8Array {
     const timestamp = toMilliseconds(dts);
     const parts: Uint8Array[] = [this.dataMessage()];
-    for (const track of this.source.tracks) parts.push(this.headerMessage(track, timestamp));
+    for (const track of this.tracks.all()) parts.push(this.headerMessage(track, timestamp));
     return Buffer.concat(parts);
   }
 
   tracksChanged(dts: number): Uint8Array {
-    this.refreshTracks();
     return this.prologue(dts);
   }
 
@@ -74,23 +72,20 @@ class RtmpFeedEncoder implements FeedEncoder {
   }
 
   leftOut(): readonly LeftOut[] {
-    return this.source.tracks
-      .filter((track) => !this.builder.canCarry(track))
-      .map((track) => ({ track, reason: this.builder.reasonNotCarried(track) }));
+    return this.tracks.leftOut();
   }
 
-  encode(frame: Frame, slab: SlabWriter): boolean {
-    if (this.knownTracks !== this.source.tracks) this.refreshTracks();
-    const track = this.carried[frame.trackId % MAX_TRACKS];
+  encode(frame: Frame, target: ByteTarget): boolean {
+    const track = this.tracks.find(frame.trackId);
     if (track === undefined) return false;
     const { builder, options } = this;
     const timestamp = toMilliseconds(frame.dts);
     const headBytes = builder.writeHead(frame, track);
     const size = chunkedLength(headBytes + frame.payload.length, timestamp, options.chunkSize);
-    const at = slab.reserve(size, frame.arrival);
+    const at = target.reserve(size, frame.arrival);
     const isVideo = track.kind === 'video';
     writeChunked(
-      slab.slab,
+      target.slab,
       at,
       isVideo ? VIDEO_CHUNK_STREAM : track.kind === 'audio' ? AUDIO_CHUNK_STREAM : DATA_CHUNK_STREAM,
       isVideo ? TYPE_VIDEO : track.kind === 'audio' ? TYPE_AUDIO : TYPE_DATA,
@@ -104,25 +99,16 @@ class RtmpFeedEncoder implements FeedEncoder {
     return true;
   }
 
-  private refreshTracks(): void {
-    this.knownTracks = this.source.tracks;
-    this.carried.fill(undefined);
-    for (const track of this.source.tracks) {
-      if (this.builder.canCarry(track)) this.carried[track.id % MAX_TRACKS] = track;
-    }
-  }
-
   /** Metadata carry time 0: FFmpeg takes later ones for a subtitle track. */
   private dataMessage(): Uint8Array {
-    const tracks = this.source.tracks.filter((track) => this.builder.canCarry(track));
-    const metadata = this.builder.metadata(tracks, this.source.metadata);
+    const metadata = this.builder.metadata(this.tracks.all(), this.source.metadata);
     const { messageStreamId, chunkSize, publishes } = this.options;
     const body = publishes ? Buffer.concat([SET_DATA_FRAME, metadata]) : metadata;
     return serializeMessage(DATA_CHUNK_STREAM, TYPE_DATA, messageStreamId, 0, body, chunkSize);
   }
 
   private headerMessage(track: Track, timestamp: number): Uint8Array {
-    const header = this.builder.canCarry(track) ? this.builder.sequenceHeader(track) : null;
+    const header = this.builder.sequenceHeader(track);
     if (header === null) return NOTHING;
     const chunkStream = header.typeId === TYPE_VIDEO ? VIDEO_CHUNK_STREAM : AUDIO_CHUNK_STREAM;
     const { messageStreamId, chunkSize } = this.options;

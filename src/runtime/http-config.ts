@@ -1,7 +1,8 @@
 /** `<http>` of config.xml: the one HTTP server that pages, API, HTTP-FLV, WebSocket-FLV and HLS share. */
 import { addressList, port, section, text, toggle } from '../config/setting.ts';
 
-const SAME_SEGMENTS = 'DASH lists the segments of HLS, whose length and number hls-duration and hls-cache say';
+const SAME_SEGMENTS =
+  'DASH lists the segments of HLS, whose length and number hls-duration and hls-cache say';
 
 export const httpSection = section({
   name: 'http',

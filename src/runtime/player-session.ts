@@ -14,6 +14,9 @@ import type { ModuleContext } from './module.ts';
 
 export type PlayRequest = Omit<HttpRequest, 'response'>;
 
+/** What a publisher has not announced by then does not come. */
+const TRACKS_COME_MS = 2000;
+
 export class PlayerSession implements LiveSession {
   readonly id = randomId();
   readonly protocol: string;
@@ -27,13 +30,19 @@ export class PlayerSession implements LiveSession {
   userAgent: string;
   readonly log: Logger;
   private readonly context: ModuleContext;
+  private readonly host: string;
   private subscription: Subscription | null = null;
   private ended = false;
+  /** The server ended it, not its stream. */
+  isKicked = false;
+  /** It was ended because its format has no place for any track of the stream. */
+  isHopeless = false;
 
   constructor(context: ModuleContext, protocol: string, request: PlayRequest) {
     this.context = context;
     this.protocol = protocol;
     this.remote = request.remote;
+    this.host = request.host;
     this.url = request.path;
     this.pageUrl = request.message.headers.referer ?? '';
     this.userAgent = request.message.headers['user-agent'] ?? '';
@@ -56,9 +65,13 @@ export class PlayerSession implements LiveSession {
     return key;
   }
 
-  /** Registers the session and starts to send; throws RejectedError when the stream is not there. */
+  /**
+   * Registers the session and starts to send, as soon as there is something; throws RejectedError when the stream is
+   * not there and the policy lets nobody wait for it.
+   */
   start(key: StreamKey, format: FeedFormat, sink: Sink): void {
-    this.subscription = this.context.hub.subscribe(key, format, sink, 'gop', 0);
+    const { play } = this.context.configuration().resolver.resolve(this.host, key.app, key.name);
+    this.subscription = this.context.hub.subscribe(key, format, sink, 'gop', play.waitMs);
     if (this.ended) {
       this.subscription.close();
       return;
@@ -91,7 +104,23 @@ export class PlayerSession implements LiveSession {
   }
 
   kick(reason: string): void {
+    this.isKicked = true;
     this.subscription?.end(reason);
+  }
+
+  /** Ends a player that will never get anything, with the reason. False when there is nothing more to look for. */
+  checkHope(): boolean {
+    const { subscription } = this;
+    if (this.ended || subscription === null || subscription.bytesSent > 0) return false;
+    const stream = this.context.hub.find(this.streamText);
+    if (stream?.state !== 'live' || stream.tracks.length === 0) return true;
+    // Tracks come one after the other, so in its first seconds nothing is certain.
+    if (this.context.clock.wallUs() / 1000 - stream.liveSinceMs < TRACKS_COME_MS) return true;
+    const leftOut = subscription.feed.encoder.leftOut();
+    if (leftOut.length < stream.tracks.length) return true;
+    this.isHopeless = true;
+    subscription.end([...new Set(leftOut.map(({ reason }) => reason))].join(' '));
+    return false;
   }
 
   bytesIn(): number {

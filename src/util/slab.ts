@@ -11,7 +11,14 @@
 const MIN_SLAB_BYTES = 16 * 1024;
 const MAX_SLAB_BYTES = 1024 * 1024;
 
-export class SlabWriter {
+/** Where an encoder puts its bytes: a SlabWriter, or what writes a header of its own in front. */
+export interface ByteTarget {
+  /** Makes room for `bytes` in one piece and returns its offset in `slab`, which may be a new one. */
+  reserve(bytes: number, nowUs: number): number;
+  readonly slab: Buffer;
+}
+
+export class SlabWriter implements ByteTarget {
   /** The slab being filled. Chunks that lie next to each other in one slab can be sent as one view. */
   slab: Buffer;
   used = 0;

@@ -367,6 +367,17 @@ for (const [name, expected, from, to] of steps) {
   });
 }
 
+test('mpd checker: only the segment that is being made may change its length', () => {
+  const longer = LIVE.replaceAll('d="180000" r="9"', 'd="180000" r="8"/><S d="190000"').replace(
+    /publishTime="[^"]*"/,
+    'publishTime="2026-01-01T01:00:00Z"',
+  );
+  assert.equal(step(LIVE, longer), '');
+  const whole = (text: string) =>
+    text.replaceAll(' availabilityTimeOffset="1.5" availabilityTimeComplete="false"', '');
+  assert.match(step(whole(LIVE), whole(longer)), /segment 19 of v0 lasts 190000 instead of 180000/);
+});
+
 test('mpd checker: finds that all segments went at once, and that a static one changes', () => {
   assert.match(step(LIVE, live({ first: 30, last: 39 })), /all segments of v0 are gone at once/);
   assert.match(step(STATIC, STATIC), /is not updated/);

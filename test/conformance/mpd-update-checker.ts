@@ -86,7 +86,10 @@ function checkRepresentation(old: MpdRepresentation, now: MpdRepresentation, rep
     if (same === undefined) report(`segment ${number} of ${old.id} at ${time} is gone`);
     else if (same.number !== number) report(`segment ${number} of ${old.id} becomes ${same.number}`);
     // How long a segment becomes that is still being made is an expectation.
-    else if (same.duration !== duration && (old.availabilityTimeComplete || time !== old.segments.at(-1)?.time))
+    else if (
+      same.duration !== duration &&
+      (old.availabilityTimeComplete || time !== old.segments.at(-1)?.time)
+    )
       report(`segment ${number} of ${old.id} lasts ${same.duration} instead of ${duration}`);
   }
   const newest = old.segments.at(-1);

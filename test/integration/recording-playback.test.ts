@@ -1,12 +1,13 @@
 /** Windows of the archive as HLS and as MP4, through the whole server: across files, formats and gaps. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { checkPlaylist } from '../conformance/m3u8-checker.ts';
 import { Mp4Checker } from '../conformance/mp4-checker.ts';
 import { TsChecker } from '../conformance/ts-checker.ts';
 import { ClipPublisher } from '../support/clip-publisher.ts';
+import { parseFlv } from '../support/flv-tags.ts';
 import { ask, type HttpAnswer } from '../support/http-client.ts';
 import { playUrl } from '../support/node-av.ts';
 import { NODE_AV_MISSING } from '../support/programs.ts';
@@ -15,9 +16,11 @@ import { TestServer } from '../support/test-server.ts';
 /** Of the clip. */
 const GOP_MS = 2000;
 const FIRST_POLICY = '<record format="fmp4" duration="4s"/>';
-const SECOND_POLICY = '<record format="flv" duration="4s"/>';
+const SECOND_POLICY = '<record format="ts" duration="4s"/>';
 const policy = (inner: string) =>
-  `<application name="live"><publish grace="0"/>${inner}</application><application name="rec"><publish grace="0"/></application>`;
+  `<application name="live"><publish grace="0"/>${inner}<stream name="av1"><record enable="off"/>
+    <record format="flv"/></stream><stream name="again"><record enable="off"/>
+    <record name="one" format="fmp4" plan="append"/></stream></application><application name="rec"><publish grace="0"/></application>`;
 const config = '<rec><period>60s</period></rec>';
 
 let server: TestServer;
@@ -111,7 +114,7 @@ async function checkTs({ list, paths }: Awaited<ReturnType<typeof playlistOf>>):
 
 test('recording playback: a window over files of two formats and the gap between them', async () => {
   const { files, startMs, endMs } = await extent('live/cam');
-  assert.deepEqual(new Set(files.map(({ format }) => format)), new Set(['fmp4', 'flv']));
+  assert.deepEqual(new Set(files.map(({ format }) => format)), new Set(['fmp4', 'ts']));
   const iso = (ms: number) => encodeURIComponent(new Date(ms).toISOString());
   const list = await playlistOf(
     `/rec/live/cam/index.m3u8?start=${iso(startMs - 5000)}&end=${iso(endMs + 5000)}`,
@@ -138,7 +141,7 @@ test('recording playback: a window grows to key frames and no further', async ()
   const part = await get(paths[0]!, { range: 'bytes=188-375' });
   assert.deepEqual([part.status, part.body], [206, whole.body.subarray(188, 376)]);
   assert.equal((await get(paths[0]!, { 'if-none-match': String(whole.headers.etag) })).status, 304);
-  const wider = await playlistOf(`/rec/live/cam/index.m3u8?start=${startMs + 2500}&duration=5`);
+  const wider = await playlistOf(`/rec/live/cam/index.m3u8?start=${startMs + 2500}&duration=2.9`);
   assert.ok(wider.list.segments.length > 1, 'the same file and the one behind it');
   assert.ok(
     wider.list.segments.slice(1).every(({ discontinuity }) => !discontinuity),
@@ -265,10 +268,78 @@ test('recording playback: what is being recorded plays up to its last fragment',
   }
 });
 
-test('recording playback: nothing stays counted as read', async () => {
-  await until('no readers', async () => {
-    const answer = await get('/api/v1/recordings?stream=live/cam');
-    return answer.status === 200;
+test('recording playback: codecs that MPEG-TS does not have are fragments with an initialization section', async () => {
+  const tags = parseFlv(readFileSync('test/vectors/flv/ff8-av1-opus.flv'));
+  const publisher = await ClipPublisher.start({ port: server.rtmpPort, name: 'av1', leadMs: 0, tags });
+  const ended = async (count: number) => {
+    const files = await recordings('live/av1');
+    return files.length >= count && files.every(({ open }) => !open);
+  };
+  await until('three seconds', async () => {
+    const { startMs, endMs } = await extent('live/av1');
+    return endMs - startMs > 3000;
   });
+  publisher.stop();
+  await until('the file', () => ended(1));
+  const { startMs, endMs } = await extent('live/av1');
+  const { list, paths, seconds, answer } = await playlistOf(
+    `/rec/live/av1/index.m3u8?start=${startMs}&end=${endMs}`,
+  );
+  assert.ok(Math.abs(seconds - (endMs - startMs) / 1000) < 0.3, `${seconds} s`);
+  const map = /#EXT-X-MAP:URI="([^"]+)"/.exec(answer.text)?.[1];
+  const checker = new Mp4Checker();
+  checker.init((await get(`/rec/live/av1/${map}`)).body);
+  for (const [index, path] of paths.entries()) {
+    const segment = await get(path);
+    assert.equal(segment.headers['content-type'], 'video/mp4');
+    checker.segment(segment.body, { name: path, discontinuity: list.segments[index]!.discontinuity });
+  }
+  assert.deepEqual(checker.violations, []);
+});
+
+test('recording playback: a file that was continued has the times of both sessions', async () => {
+  for (const count of [1, 2]) {
+    const before = (await recordings('live/again'))[0];
+    const fromMs = before === undefined ? 0 : Date.parse(before.end);
+    const publisher = await ClipPublisher.start({ port: server.rtmpPort, name: 'again', leadMs: 0 });
+    await until(`session ${count}`, async () => {
+      const [file] = await recordings('live/again');
+      return file?.open === true && Date.parse(file.end) - Math.max(fromMs, Date.parse(file.start)) > 2500;
+    });
+    publisher.stop();
+    await until(`end of session ${count}`, async () =>
+      (await recordings('live/again')).every(({ open }) => !open),
+    );
+  }
+  const { startMs, endMs, files } = await extent('live/again');
+  assert.equal(files.length, 1);
+  const all = await playlistOf(`/rec/live/again/index.m3u8?start=${startMs}&end=${endMs}`);
+  await checkTs(all);
+  assert.equal(all.list.segments.filter(({ discontinuity }) => discontinuity).length, 1);
+  assert.ok(all.seconds < (endMs - startMs) / 1000 - 0.05, 'the time between the sessions is not in it');
+  assert.ok(Math.abs(Date.parse(String(all.answer.headers['x-sluice-end'])) - endMs) < 200);
+  const last = await playlistOf(`/rec/live/again/index.m3u8?start=${endMs - 500}&end=${endMs}`);
+  assert.equal(last.list.segments.length, 1);
+  assert.deepEqual((await get(last.paths[0]!)).status, 200);
+  const clip = await get(`/rec/live/again/clip.mp4?start=${startMs}&end=${endMs}`);
+  const checker = new Mp4Checker();
+  const firstMoof = clip.body.indexOf('moof') - 4;
+  checker.init(clip.body.subarray(0, firstMoof));
+  checker.segment(clip.body.subarray(firstMoof));
+  assert.deepEqual(checker.violations, []);
+});
+
+test('recording playback: nothing stays counted as read, and what is removed is not played', async () => {
+  const { startMs, endMs } = await extent('rec/own');
+  const { paths } = await playlistOf(`/rec/own/index.m3u8?start=${startMs}&end=${endMs}`);
+  const iso = (ms: number) => new Date(ms).toISOString();
+  const removed = await ask({
+    port: server.httpPort,
+    method: 'DELETE',
+    path: `/api/v1/recordings?stream=rec/own&start=${iso(startMs)}&end=${iso(endMs + 1)}`,
+  });
+  assert.equal(removed.status, 200, removed.text);
+  assert.deepEqual(await recordings('rec/own'), [], 'nobody reads them');
+  assert.equal((await get(paths[0]!)).status, 404);
   assert.deepEqual(server.faults, []);
 });

@@ -22,6 +22,7 @@ const IS_LONG = process.env['SLUICE_TEST_ALL'] === '1';
 const PLAY_SECONDS = IS_LONG ? 20 : 5;
 const CLIP_SECONDS = IS_LONG ? 180 : 60;
 const START_LIMIT_SECONDS = 15;
+const WARM_UP_MS = 5000;
 /** Pictures a second of all clips. */
 const FRAME_RATE = 25;
 
@@ -92,6 +93,12 @@ const WAYS: readonly Way[] = [
 const REFUSES: Readonly<Partial<Record<`${PlayerName} ${Container}`, readonly Codec[]>>> = {
   // mpegts.js 1.8.2 misreads the sequence header of SVT-AV1 (8900 pixels wide), out of FFmpeg's files as well.
   'mpegts.js flv': ['g711a', 'av1'],
+  // Chromium takes MP3 as a file of its own only.
+  'mse fmp4': ['mp3'],
+  'native fmp4': ['mp3'],
+  'hls.js fmp4': ['mp3'],
+  'dash.js fmp4': ['mp3'],
+  'shaka fmp4': ['mp3'],
   'hls.js ts': ['opus'],
   'native ts': ['opus'],
   'shaka ts': ['opus', 'mp3'],
@@ -206,7 +213,7 @@ export function testHttpWays(rowName: string): void {
   before(async () => {
     if (skip !== false) return;
     server = await TestServer.start({
-      policy: `<application name="live"><hls><duration>1s</duration><count>10</count></hls>
+      policy: `<application name="live"><hls><duration>1s</duration><count>10</count><always>on</always></hls>
         <publish><grace>0</grace></publish></application>`,
     });
     players = await BrowserPlayers.open();
@@ -216,6 +223,9 @@ export function testHttpWays(rowName: string): void {
       const stream = server.application.context.hub.find(`live/${row.name}`);
       return stream?.state === 'live' && stream.tracks.length === row.codecs.length && stream.cachedBytes > 0;
     });
+    // The first player of a stream finds fewer segments than one that comes later, and is further behind.
+    const begun = Date.now();
+    await server.until('the lists are full', () => Date.now() - begun > WARM_UP_MS);
   });
 
   after(async () => {

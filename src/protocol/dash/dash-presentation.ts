@@ -83,7 +83,9 @@ export class DashPresentation {
     const tracks = this.stream.packager.live();
     const [leader] = tracks;
     const needed = isLowLatency || this.stream.isOver ? 1 : MIN_SEGMENTS;
-    return leader !== undefined && leader.store.count >= needed && tracks.every(({ store }) => store.count > 0);
+    return (
+      leader !== undefined && leader.store.count >= needed && tracks.every(({ store }) => store.count > 0)
+    );
   }
 
   /** The text that all viewers share; null when there is nothing to list. */

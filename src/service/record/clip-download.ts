@@ -7,7 +7,6 @@
  * Left out: windows in which codecs or sizes of pictures change; they are refused with the time of the change.
  */
 import { createHash } from 'node:crypto';
-import { isSameConfig } from '../../codec/codec-config.ts';
 import { makeInitSegment, makeMp4Segment } from '../../media-file/vod-segment.ts';
 import type { RecordingIndex } from '../../recordings/recording-index.ts';
 import { attachment, isGone, untilDrained } from '../../runtime/file-response.ts';
@@ -17,8 +16,10 @@ import { RejectedError } from '../../util/errors.ts';
 import { isoTime } from './archive.ts';
 import { MadePieces } from './made-pieces.ts';
 import type { CutFrames, SpanReader } from './span-reader.ts';
-import { isSameTracks, type WindowSegment } from './window-timeline.ts';
+import { isSameDescription, isSameTracks, type WindowSegment } from './window-timeline.ts';
 
+/** Of the recorded time of a clip. */
+const MAX_CLIP_MS = 24 * 3600 * 1000;
 /** Fragments of all layouts that are kept. */
 const MAX_KEPT_FRAGMENTS = 200_000;
 const PIECE_BYTES = 256 * 1024;
@@ -49,6 +50,9 @@ export class ClipDownload {
     sizeOf: ({ fragments }) => fragments.length,
   });
 
+  /** Answers that wait for a layout, by its key. */
+  private readonly waiting = new Map<string, Set<HttpRequest['response']>>();
+
   constructor(reader: SpanReader, index: RecordingIndex, onSent: (bytes: number) => void) {
     this.reader = reader;
     this.index = index;
@@ -57,19 +61,37 @@ export class ClipDownload {
 
   /** Resolves when the answer is complete or the peer is gone. */
   async send(request: HttpRequest, stream: string, segments: readonly WindowSegment[]): Promise<void> {
+    const totalMs = segments.reduce((sum, one) => sum + one.endMs - one.startMs, 0);
+    if (totalMs > MAX_CLIP_MS)
+      throw new RejectedError('limit', 'A clip is 24 hours at most; ask for the rest in a second one.');
     const { readers } = this.index;
     const paths = [...new Set(segments.map(({ span }) => this.index.pathOf(span.file)))];
     for (const path of paths) readers.enter(path);
     try {
       const key = keyOf(stream, segments);
-      const layout = await this.layouts.get(key, () => this.measure(segments));
+      const layout = await this.layout(request, key, segments);
       await this.answer(request, layout, key, fileName(stream, segments));
     } finally {
       for (const path of paths) readers.leave(path);
     }
   }
 
-  private async measure(segments: readonly WindowSegment[]): Promise<Layout> {
+  private async layout(
+    { response }: HttpRequest,
+    key: string,
+    segments: readonly WindowSegment[],
+  ): Promise<Layout> {
+    const waiting = this.waiting.get(key) ?? new Set();
+    this.waiting.set(key, waiting.add(response));
+    try {
+      return await this.layouts.get(key, () => this.measure(segments, () => ![...waiting].every(isGone)));
+    } finally {
+      waiting.delete(response);
+      if (waiting.size === 0) this.waiting.delete(key);
+    }
+  }
+
+  private async measure(segments: readonly WindowSegment[], isWanted: () => boolean): Promise<Layout> {
     const { tracks } = segments[0]!; // a window has segments
     const init = makeInitSegment(tracks);
     const fragments: Fragment[] = [{ segment: null, number: 0, shiftUs: 0, nextUs: [], bytes: init.length }];
@@ -78,6 +100,7 @@ export class ClipDownload {
     /** The last fragment that has the track. */
     const last: (Fragment | undefined)[] = tracks.map(() => undefined);
     for (const segment of segments) {
+      if (!isWanted()) throw new RejectedError('shutting-down', 'Nobody waits for this clip any more.');
       const cut = await this.reader.frames(segment, 'mp4');
       checkTracks(segment, cut, tracks);
       if (cut.frames.length === 0) continue;
@@ -215,7 +238,7 @@ function checkTracks(segment: WindowSegment, cut: CutFrames, tracks: WindowSegme
     cut.frames.every(({ trackId, config }) => {
       const place = cut.tracks.findIndex(({ id }) => id === trackId);
       const described = tracks[place]?.config;
-      return described === undefined || config === described || isSameConfig(config, described);
+      return described === undefined || config === described || isSameDescription(config, described);
     });
   if (isSame) return;
   const time = isoTime(segment.startMs);

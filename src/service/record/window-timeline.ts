@@ -5,7 +5,7 @@
  * Segments of lists are taken as the index knows them, without opening them; only at the edges, and where something
  * changes, a file is looked into.
  */
-import { isSameConfig } from '../../codec/codec-config.ts';
+import { type CodecConfig, isSameConfig } from '../../codec/codec-config.ts';
 import type { Track } from '../../media/track.ts';
 import type { FilePoint } from '../../media-file/media-file.ts';
 import { planSegments } from '../../media-file/vod-plan.ts';
@@ -20,6 +20,8 @@ const MAX_SEGMENTS = 60_000;
 /** Files that go on from one another meet this exactly; the last frame of sound may reach into the next one. */
 const MAX_JOINT_MS = 50;
 const ROUNDING_MS = 2;
+
+const NO_SBR = Buffer.from([0x56, 0xe5, 0x00]);
 
 export interface WindowSegment extends SpanCut {
   /** Wall clock of the first picture, milliseconds since 1970. */
@@ -171,7 +173,22 @@ function link(pieces: readonly Piece[], container: Container): WindowSegment[] {
 /** Without their numbers in the files. */
 export function isSameTracks(a: readonly Track[], b: readonly Track[]): boolean {
   return (
-    a.length === b.length &&
-    a.every((track, index) => track.kind === b[index]!.kind && isSameConfig(track.config, b[index]!.config))
+    a.length === b.length && a.every((track, index) => isSameDescription(track.config, b[index]!.config))
   );
+}
+
+/** Whether one description serves for both, wherever the formats took it from. */
+export function isSameDescription(a: CodecConfig, b: CodecConfig): boolean {
+  if (isSameConfig(a, b)) return true;
+  if (a.codec !== b.codec || a.width !== b.width || a.height !== b.height) return false;
+  if (a.record.length === 0)
+    return b.record.length === 0 && a.sampleRate === b.sampleRate && a.channels === b.channels;
+  return plainRecord(a).equals(plainRecord(b));
+}
+
+/** AudioSpecificConfig goes without the end that says "no SBR" (ISO/IEC 14496-3 1.6.6.1): ADTS cannot say it. */
+function plainRecord({ codec, record }: CodecConfig): Buffer {
+  const bytes = Buffer.from(record.buffer, record.byteOffset, record.length);
+  const hasEnd = codec === 'aac' && bytes.subarray(-NO_SBR.length).equals(NO_SBR);
+  return hasEnd ? bytes.subarray(0, -NO_SBR.length) : bytes;
 }

@@ -139,7 +139,7 @@ export function joinMpd(text: MpdText, publishUs: number, baseUri: string, locat
 function serviceDescription({ targetMs, minMs, maxMs }: MpdLatency): string {
   return `  <ServiceDescription id="0">
     <Latency target="${targetMs}" max="${maxMs}" min="${minMs}" referenceId="0"/>
-    <PlaybackRate max="1.04" min="0.96"/>
+    <PlaybackRate max="1.1" min="0.9"/>
   </ServiceDescription>
 `;
 }

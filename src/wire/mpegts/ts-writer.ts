@@ -94,6 +94,8 @@ export class TsWriter {
   private mapContinuity: number;
   private tablesDueUs: number;
   private isDiscontinuous: boolean;
+  /** The bytes of the last `write` begin with the program tables. */
+  hasWrittenTables: boolean;
   /** Between `begin` and `finish`: where the packets of the PES packet start and end, and how they begin. */
   private packetsAt: number;
   private packetsEnd: number;
@@ -115,6 +117,7 @@ export class TsWriter {
     this.mapContinuity = 0;
     this.tablesDueUs = Number.NEGATIVE_INFINITY;
     this.isDiscontinuous = false;
+    this.hasWrittenTables = false;
     this.packetsAt = 0;
     this.packetsEnd = 0;
     this.bytesBegun = 0;
@@ -177,6 +180,17 @@ export class TsWriter {
   /** The next bytes begin with the program tables: a segment, or a player's stream, starts there. */
   requestTables(): void {
     this.tablesDueUs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** The program tables for somebody who begins with the last `write`, which did not bring them. */
+  tables(): Buffer {
+    const { association, map } = this;
+    const bytes = Buffer.allocUnsafe(association.length + map.length);
+    // Numbered so that the tables that follow go on from these.
+    const back = (section: Buffer) => section.length / TS_PACKET_BYTES;
+    writeSectionPackets(association, bytes, 0, (this.associationContinuity - back(association)) & 15);
+    writeSectionPackets(map, bytes, association.length, (this.mapContinuity - back(map)) & 15);
+    return bytes;
   }
 
   /** The timeline jumps before the next frame: the next clock reference says so. */
@@ -273,6 +287,7 @@ export class TsWriter {
     // A negative composition offset is against the standard; such a frame is shown when it is decoded.
     const ptsTicks = Math.max(ticksFromUs(frame.pts), dtsTicks);
     const hasTables = frame.dts >= this.tablesDueUs;
+    this.hasWrittenTables = hasTables;
     const isOnClockPid = output === this.clockOutput;
     const references = this.clock.plan(dtsTicks, isOnClockPid);
     const alone = isOnClockPid ? references - 1 : references;

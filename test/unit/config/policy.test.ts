@@ -19,8 +19,24 @@ test('policy: defaults', () => {
       queueMs: 10_000,
       queueBytes: 33_554_432,
       stallMs: 30_000,
+      waitMs: 0,
     },
-    hls: { enable: true, durationMs: 2000, count: 5, cache: 10, always: false },
+    hls: {
+      enable: true,
+      format: 'auto',
+      durationMs: 2000,
+      partMs: 200,
+      count: 5,
+      cache: 10,
+      dvrMs: 0,
+      memoryBytes: 268_435_456,
+      path: '',
+      key: 'off',
+      keySegments: 5,
+      always: false,
+    },
+    ladder: { streams: '' },
+    dash: { enable: true },
   });
 });
 
@@ -284,7 +300,7 @@ test('policy: wrong files are refused with place, offending text and what was me
     [
       policy('<application name="live"><application name="x"/></application>'),
       'conf/policy.xml:1:34: unknown element <application> in <application>; known here: ' +
-        '<forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <stream>.',
+        '<forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <stream>.',
     ],
     [
       policy('<application name="live"><stream><gop frames="x"/></stream></application>'),
@@ -313,14 +329,14 @@ test('policy: wrong files are refused with place, offending text and what was me
     ],
     [
       policy('<vhost name="rtmp://a/live"><constructor/><__proto__/></vhost>'),
-      'conf/policy.xml:1:37: unknown element <constructor> in <vhost>; known here: <forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>.',
-      'conf/policy.xml:1:51: unknown element <__proto__> in <vhost>; known here: <forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>.',
+      'conf/policy.xml:1:37: unknown element <constructor> in <vhost>; known here: <forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>.',
+      'conf/policy.xml:1:51: unknown element <__proto__> in <vhost>; known here: <forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>.',
     ],
     [policy('live'), 'conf/policy.xml:1:9: text "live" does not belong in <policy>.'],
     [
       policy('<application name="live"><hashls>true</hashls></application>'),
       'conf/policy.xml:1:34: unknown element <hashls> in <application>; known here: ' +
-        '<forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <stream>.',
+        '<forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <stream>.',
     ],
   ];
   for (const [text, ...messages] of cases) assert.deepEqual(refusal('', text), messages, text);

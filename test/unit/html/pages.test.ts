@@ -7,8 +7,23 @@ import { HTML_FOLDER, loadPageModule } from './page-module.ts';
 
 type Dictionary = Readonly<Record<string, string>>;
 
-const english = (await loadPageModule<{ dictionary: Dictionary }>('lang/en.js')).dictionary;
-const chinese = (await loadPageModule<{ dictionary: Dictionary }>('lang/zh.js')).dictionary;
+/** Texts of all pages, of the player, and of recordings and files. */
+const PARTS = ['', 'player.', 'archive.'];
+
+async function dictionaryOf(language: string): Promise<Dictionary> {
+  const all: Record<string, string> = {};
+  for (const part of PARTS) {
+    const { dictionary } = await loadPageModule<{ dictionary: Dictionary }>(`lang/${part}${language}.js`);
+    for (const [key, text] of Object.entries(dictionary)) {
+      assert.ok(!(key in all), `${key} is in two files`);
+      all[key] = text;
+    }
+  }
+  return all;
+}
+
+const english = await dictionaryOf('en');
+const chinese = await dictionaryOf('zh');
 const MAX_FIRST_PAGE_BYTES = 60_000;
 /** Made by the build. */
 const GENERATED = ['/docs/reference.html', '/vendor/'];
@@ -35,18 +50,25 @@ function usedKeys(): { whole: Set<string>; beginnings: Set<string> } {
     for (const [, key] of text.matchAll(/data-t(?:-label|-placeholder)?="([^"]+)"/g)) whole.add(key!);
   }
   for (const [, text] of scripts) {
-    for (const [, key] of text.matchAll(/'([a-zA-Z]+(?:\.[a-zA-Z]+)+)'/g))
+    for (const [, key] of text.matchAll(/'([a-zA-Z]+(?:\.[a-zA-Z0-9]+)+)'/g))
       if (key! in english) whole.add(key!);
     for (const [call] of text.matchAll(/\bt\(([^()]|\([^()]*\))*\)/g)) {
-      for (const [, key] of call.matchAll(/'([a-zA-Z]+\.[a-zA-Z.]+)'/g)) whole.add(key!);
+      for (const [, key] of call.matchAll(/'([a-zA-Z]+\.[a-zA-Z0-9.]+)'/g)) whole.add(key!);
     }
-    for (const [, reason] of text.matchAll(/'(why\.[a-z.]+)'/g)) whole.add(reason!);
+    for (const [, reason] of text.matchAll(/'(why\.[a-zA-Z0-9.]+)'/g)) whole.add(reason!);
     for (const [, beginning] of text.matchAll(/\bt\(`([a-z.]+\.)\$\{/g)) beginnings.add(beginning!);
   }
   return { whole, beginnings };
 }
 
-test('dictionaries: the same keys in both, and the same values to fill in', () => {
+test('dictionaries: the same keys in both, and the same values to fill in', async () => {
+  for (const part of PARTS) {
+    const keys = async (language: string) =>
+      Object.keys(
+        (await loadPageModule<{ dictionary: Dictionary }>(`lang/${part}${language}.js`)).dictionary,
+      );
+    assert.deepEqual(await keys('zh'), await keys('en'), `${part || 'common'} keys, in the same order`);
+  }
   assert.deepEqual(
     Object.keys(chinese).sort((a, b) => a.localeCompare(b)),
     Object.keys(english).sort((a, b) => a.localeCompare(b)),
@@ -63,7 +85,7 @@ test('dictionaries: every key that the pages use exists, and none is left over',
   assert.ok(whole.size > 60, `only ${whole.size} keys found: the search is broken`);
   assert.deepEqual(
     [...beginnings].sort((a, b) => a.localeCompare(b)),
-    ['facts.', 'player.', 'sort.', 'state.'],
+    ['facts.', 'player.', 'sort.', 'state.', 'tab.'],
   );
   for (const key of whole) assert.ok(key in english, `${key} is used and not in the dictionaries`);
   const unused = Object.keys(english).filter((key) => {
@@ -76,15 +98,14 @@ test('dictionaries: every key that the pages use exists, and none is left over',
 });
 
 test('dictionaries: every state of the player and of a stream has its texts', () => {
-  const session = files.get('js/play-session.js')!;
+  const sessions = files.get('js/play-session.js')! + files.get('js/file-session.js')!;
   const states = new Set(
-    [...session.matchAll(/#enter\((?:this\.#everPlayed \? )?'(\w+)'(?: : '(\w+)')?/g)].flatMap(([, a, b]) => [
-      a!,
-      b!,
-    ]),
+    [...sessions.matchAll(/#enter\((?:[^'()]+ \? )?(?:[^'()]+\? )?'(\w+)'(?: : '(\w+)')?/g)].flatMap(
+      ([, a, b]) => [a!, b!],
+    ),
   );
   states.delete(undefined as unknown as string);
-  assert.ok(states.size >= 9, [...states].join());
+  assert.ok(states.size >= 12, [...states].join());
   for (const state of states) {
     if (state === 'playing') continue;
     assert.ok(`player.${state}` in english, `player.${state}`);
@@ -152,7 +173,7 @@ test('pages: the first page needs less than 60 KB, players apart', () => {
   const bytes = [...needed].reduce((sum, path) => sum + Buffer.byteLength(files.get(path)!), 0);
   assert.ok(bytes < MAX_FIRST_PAGE_BYTES, `${bytes} bytes`);
   assert.ok(
-    ![...needed].some((path) => /engines|player-page|qr/.test(path)),
+    ![...needed].some((path) => /engine|player-page|qr|archive|recordings/.test(path)),
     'the first page loads parts of the player',
   );
 });

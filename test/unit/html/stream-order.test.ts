@@ -81,6 +81,7 @@ test('player address: what is asked for, and what is handed on', () => {
     muted: false,
     extra: 'token=x%26y',
     framed: false,
+    file: null,
   };
   assert.deepEqual(plain, expected);
   const started = (query: string, framed: boolean) =>

@@ -85,7 +85,8 @@ test('cmaf: pictures and sound become tracks whose segments have the same number
     assert.ok(late >= 0 && late < media.AAC_FRAME_US, `${late} us`);
   }
   // A key picture is shown one frame after it came.
-  for (const segment of video!.store.all()) assert.equal(segment.wallClockUs, WALL_US + segment.startPts - 40_000);
+  for (const segment of video!.store.all())
+    assert.equal(segment.wallClockUs, WALL_US + segment.startPts - 40_000);
 });
 
 test('cmaf: parts are as long as whole frames allow, whatever the frame rate', () => {
