@@ -202,7 +202,7 @@ export class PlaySession {
     if (this.#paused) {
       this.#pausedTicks++;
       // Where there is a window to seek in, a person who comes back wants to go on from there.
-      const canWait = this.#engine.timeline?.() ?? null;
+      const canWait = this.#engine.timeline();
       if (this.#pausedTicks >= PAUSE_CLOSE_TICKS && canWait === null) this.#sleep();
       return;
     }

@@ -65,6 +65,7 @@ export class RtmpWorld {
         return this.admit(request);
       },
       publishTimes: () => ({ firstPacketMs: 20_000, idleMs: 10_000 }),
+      playWaitMs: () => 10_000,
       nowUs: () => this.t.clock.nowUs(),
       onRole: () => undefined,
       onClosed: (session) => this.closed.push(session),

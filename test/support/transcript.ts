@@ -66,6 +66,7 @@ export class TestServices implements RtmpServices {
     return this.admitAs(request);
   };
   publishTimes = (_key: StreamKey, _host: string) => this.times;
+  playWaitMs = () => 10_000;
   nowUs = () => this.world.clock.us;
   onRole = (session: RtmpSession) => {
     this.roles.push(session.role);

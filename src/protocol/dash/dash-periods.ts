@@ -50,23 +50,22 @@ export class DashPeriods {
   }
 
   private begin({ startPts }: Segment, clockUs: number, last: Period | undefined): void {
-    // Players see milliseconds.
-    const offsetUs = Math.round(clockUs / 1000) * 1000;
-    if (Number.isNaN(this.availabilityStartUs)) {
-      this.availabilityStartUs = Math.floor((startPts + offsetUs) / 1000) * 1000;
+    if (last === undefined) {
+      // Dates in the text have milliseconds.
+      this.availabilityStartUs = Math.floor((startPts + clockUs) / 1000) * 1000;
     }
-    let startUs = startPts + offsetUs - this.availabilityStartUs;
+    let startUs = Math.round(startPts + clockUs - this.availabilityStartUs);
     if (last !== undefined) {
-      // The clock was set right, but no Period begins before the one that came before.
+      // A clock that was slow costs what it was late by, a little at a time: the old Period ends where the new begins.
       const contentUs = Math.max(1000, this.lastEndPts - last.fromPts);
-      startUs = Math.max(startUs, last.startUs + 1000);
+      startUs = Math.max(startUs, last.startUs + 1000, last.startUs + contentUs - MAX_DRIFT_US);
       last.durationUs = Math.min(contentUs, startUs - last.startUs);
     }
     this.list.push({
       id: String(this.count++),
       startUs,
       fromPts: startPts,
-      offsetUs,
+      offsetUs: startUs + this.availabilityStartUs - startPts,
       durationUs: Number.NaN,
       bandwidths: new Map(),
     });

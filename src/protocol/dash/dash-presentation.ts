@@ -139,10 +139,8 @@ export class DashPresentation {
       settings.count * settings.durationMs * 1000,
       MIN_WINDOW_TARGETS * targetUs,
     );
-    const newest = leader.store.all().at(-1);
-    if (newest === undefined) return null;
-    // Tracks are not cut at quite the same time.
-    const fromPts = newest.endPts - windowUs + WINDOW_TOLERANCE_US;
+    if (leader.store.count === 0) return null;
+    const fromPts = windowStart(leader.store.all(), windowUs);
     this.periods.forget(fromPts);
     const periods: MpdPeriod[] = [];
     let longestUs = targetUs;
@@ -177,6 +175,18 @@ export class DashPresentation {
       periods,
     };
   }
+}
+
+/**
+ * Stream time that the window begins with. It holds so much media, whatever time passed between two publishers, so that
+ * players always find the Period that they are in.
+ */
+function windowStart(segments: readonly Segment[], windowUs: number): number {
+  let listedUs = 0;
+  let first = segments.length;
+  // Tracks are not cut at quite the same time.
+  while (first > 0 && listedUs < windowUs - WINDOW_TOLERANCE_US) listedUs += segments[--first]!.durationUs;
+  return (segments[first]?.startPts ?? 0) + WINDOW_TOLERANCE_US;
 }
 
 interface Represented {
@@ -235,8 +245,8 @@ function represent(
       channels: isVideo ? 0 : config.channels,
       timescale,
       presentationTimeOffset: track.toTicks(period.fromPts),
-      initializationUri: `${name}/init-${newest.initVersion}.mp4`,
-      mediaUri: `${name}/t$Time$.m4s`,
+      initializationUri: `$RepresentationID$/init-${newest.initVersion}.mp4`,
+      mediaUri: '$RepresentationID$/t$Time$.m4s',
       startNumber: first.sequence,
       segments,
       // All but the first chunk: then the newest segment can be asked for from that on.

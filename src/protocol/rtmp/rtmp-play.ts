@@ -6,14 +6,14 @@ import type { Subscription } from '../../media/subscription.ts';
 import { rtmpFormat } from '../../packaging/rtmp-feed.ts';
 import { STATUS } from '../../wire/rtmp/command.ts';
 
-/** RTMP players expect to wait for a stream that is about to begin. */
-const WAIT_FOR_STREAM_MS = 10_000;
 const NOTHING: readonly string[] = [];
 
 export interface RtmpPlayOptions {
   readonly hub: StreamHub;
   readonly key: StreamKey;
   readonly sink: Sink;
+  /** For a stream that nobody publishes; 0 refuses at once. */
+  readonly waitMs: number;
   readonly chunkSize: number;
   readonly messageStreamId: number;
   readonly fourCcs: ReadonlySet<string> | null;
@@ -51,7 +51,7 @@ export class RtmpPlay implements RtmpPlayer {
       fourCcs: options.fourCcs,
       multitrack: options.multitrack,
     });
-    this.subscription = options.hub.subscribe(options.key, format, options.sink, 'gop', WAIT_FOR_STREAM_MS);
+    this.subscription = options.hub.subscribe(options.key, format, options.sink, 'gop', options.waitMs);
   }
 
   bytesSent(): number {

@@ -13,6 +13,8 @@ import type { RtmpServices } from './rtmp-services.ts';
 import { RtmpSession } from './rtmp-session.ts';
 import { RtmpVodFiles } from './rtmp-vod-files.ts';
 
+/** RTMP players expect to wait for a stream that is about to begin, whatever the policy says of other viewers. */
+const WAIT_FOR_STREAM_MS = 10_000;
 const TICK_MS = 1000;
 /** After a close, what the peer has not taken by then is lost. */
 const CLOSE_GRACE_MS = 3000;
@@ -79,6 +81,8 @@ export class RtmpServer {
         const { publish } = context.configuration().resolver.resolve(host, key.app, key.name);
         return { firstPacketMs: publish.firstPacketMs, idleMs: publish.idleMs };
       },
+      playWaitMs: (key, host) =>
+        context.configuration().resolver.resolve(host, key.app, key.name).play.waitMs || WAIT_FOR_STREAM_MS,
       nowUs: () => context.clock.nowUs(),
       onRole: (session) => this.onRole(session),
       onClosed: (session) => this.onClosed(session),

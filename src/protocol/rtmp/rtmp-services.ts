@@ -38,6 +38,8 @@ export interface RtmpServices {
   checkLoop(via: readonly string[]): void;
   admit(request: AccessRequest): Promise<StreamKey>;
   publishTimes(key: StreamKey, host: string): { firstPacketMs: number; idleMs: number };
+  /** How long a player of a stream that nobody publishes is held. */
+  playWaitMs(key: StreamKey, host: string): number;
   nowUs(): number;
   /** A stream began; the session's role and stream text are set. */
   onRole(session: RtmpSession): void;

@@ -141,6 +141,7 @@ export class RtmpStream implements Sink {
         hub,
         key,
         sink: session.connection.output.openSink?.((reason) => this.end(reason)) ?? this,
+        waitMs: services.playWaitMs(key, address.vhost),
         chunkSize,
         messageStreamId: this.id,
         fourCcs,

@@ -22,7 +22,7 @@ interface Session {
 interface Parts {
   find(): Promise<Found>;
   choose(stream: unknown): { works: boolean; reason?: string } | null;
-  startEngine(choice: unknown, events: Events): { position(): number; close(): void };
+  startEngine(choice: unknown, events: Events): { position(): number; timeline(): object | null; close(): void };
   onState(name: string, details: { seconds?: number; reason?: string }): void;
   onStream(stream: unknown): void;
   timers: { set(run: () => void, ms: number): number; clear(handle: number | null): void };
@@ -44,6 +44,7 @@ class Bench {
   found: Found = missing;
   works: boolean = true;
   position = 0;
+  timeline: object | null = null;
   engines = 0;
   closedEngines = 0;
   events: Events | null = null;
@@ -60,7 +61,11 @@ class Bench {
       startEngine: (_choice, events) => {
         this.engines++;
         this.events = events;
-        return { position: () => this.position, close: () => void this.closedEngines++ };
+        return {
+          position: () => this.position,
+          timeline: () => this.timeline,
+          close: () => void this.closedEngines++,
+        };
       },
       onState: (name, { seconds }) => this.states.push(seconds === undefined ? name : `${name} ${seconds}`),
       onStream: () => undefined,
@@ -241,6 +246,15 @@ test('play session: a pause is no stall; a long one closes the connection until 
   assert.equal(bench.engines, 1);
   bench.session.setPaused(false);
   assert.equal(bench.engines, 2);
+});
+
+test('play session: a pause in a window that can be sought through keeps its place', async () => {
+  const bench = await playing();
+  bench.timeline = { start: 0, end: 600, position: 300, live: true };
+  bench.session.setPaused(true);
+  await bench.run(60);
+  assert.equal(bench.state, 'playing');
+  assert.equal(bench.closedEngines, 0);
 });
 
 test('play session: another way begins anew at once, and the old engine is not heard any more', async () => {
