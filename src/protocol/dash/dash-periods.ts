@@ -8,6 +8,8 @@ import type { Segment } from '../../packaging/segment.ts';
 
 /** When the stream's clock has gone away from ours by this much, a new Period sets it right. */
 const MAX_DRIFT_US = 2_000_000;
+/** So much at a time, when that means that the end of a Period is not shown. */
+const MAX_CUT_US = 1_000_000;
 
 export interface Period {
   readonly id: string;
@@ -54,13 +56,14 @@ export class DashPeriods {
       // Dates in the text have milliseconds.
       this.availabilityStartUs = Math.floor((startPts + clockUs) / 1000) * 1000;
     }
-    let startUs = Math.round(startPts + clockUs - this.availabilityStartUs);
+    let startUs = startPts + clockUs - this.availabilityStartUs;
     if (last !== undefined) {
       // A clock that was slow costs what it was late by, a little at a time: the old Period ends where the new begins.
       const contentUs = Math.max(1000, this.lastEndPts - last.fromPts);
-      startUs = Math.max(startUs, last.startUs + 1000, last.startUs + contentUs - MAX_DRIFT_US);
-      last.durationUs = Math.min(contentUs, startUs - last.startUs);
+      startUs = Math.max(startUs, last.startUs + contentUs - Math.min(MAX_CUT_US, contentUs / 2));
+      last.durationUs = Math.min(contentUs, Math.round(startUs) - last.startUs);
     }
+    startUs = Math.round(startUs);
     this.list.push({
       id: String(this.count++),
       startUs,
