@@ -2,6 +2,8 @@
 import { loadScript } from './load-script.js';
 
 const DVR_FROM_S = 30;
+/** The oldest segment may be gone by the time that it is asked for. */
+const MARGIN_S = 1;
 
 export async function openDash(video, choice, events, signal) {
   await loadScript('/vendor/dash.mediaplayer.min.js');
@@ -27,6 +29,8 @@ export async function openDash(video, choice, events, signal) {
   );
   player.initialize(video, choice.url, false);
   await initialized;
+  // Keeping near to live would take back whoever has gone back in the window.
+  const follow = (enabled) => player.updateSettings({ streaming: { liveCatchup: { enabled } } });
   const latency = () => {
     const seconds = player.isReady() && player.isDynamic() ? player.getCurrentLiveLatency() : Number.NaN;
     return Number.isFinite(seconds) && seconds > 0 ? seconds : null;
@@ -38,12 +42,16 @@ export async function openDash(video, choice, events, signal) {
       const range = dvr();
       if (!range || !(range.end - range.start >= DVR_FROM_S)) return null;
       const end = range.end - Math.max(0, player.getTargetLiveDelay() || 0);
-      return { start: range.start, end, position: video.currentTime, live: true };
+      return { start: range.start + MARGIN_S, end, position: video.currentTime, live: true };
     },
     seek: (seconds) => {
+      follow(false);
       video.currentTime = seconds;
     },
-    goLive: () => player.seekToOriginalLive(),
+    goLive: () => {
+      follow(true);
+      player.seekToOriginalLive();
+    },
     close: () => undefined,
   };
 }

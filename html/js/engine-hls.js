@@ -3,6 +3,8 @@ import { loadScript } from './load-script.js';
 
 /** From here on a list is a window to seek in, not just what a player needs to begin. */
 const DVR_FROM_S = 30;
+/** The oldest segment may be gone by the time that it is asked for, and sound may begin a little after the picture. */
+const MARGIN_S = 1;
 
 export async function openHls(video, choice, events, signal) {
   const native = video.canPlayType('application/vnd.apple.mpegurl') !== '';
@@ -48,7 +50,7 @@ function timelineOf(details, video, livePosition) {
   const start = details.fragments[0]?.start ?? 0;
   if (!details.live) return { start, end: start + details.totalduration, position, live: false };
   const end = livePosition ?? details.edge;
-  return details.totalduration < DVR_FROM_S ? null : { start, end, position, live: true };
+  return details.totalduration < DVR_FROM_S ? null : { start: start + MARGIN_S, end, position, live: true };
 }
 
 function since(date, now) {

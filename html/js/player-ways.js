@@ -4,6 +4,9 @@ import { byId, element, setHidden, setText } from './dom.js';
 import { t } from './i18n.js';
 import { checkWay } from './ways.js';
 
+/** Nobody misses sound alone in a codec that the stream does not have. */
+const NOT_MISSED = new Set(['why.aac.codec', 'why.mp3.codec']);
+
 export function showWays({ stream, activeWay, abilities }) {
   const select = byId('way');
   setHidden(select.parentElement, activeWay === null);
@@ -11,12 +14,13 @@ export function showWays({ stream, activeWay, abilities }) {
   const key = `${activeWay} ${options.map(({ way, works }) => way + works).join()}`;
   if (select.dataset.key !== key) {
     select.dataset.key = key;
-    const nodes = options.map(({ way, works }) =>
+    const nodes = options.map(({ way, works, reason, values }) =>
       element('option', {
         value: way,
         textContent: wayLabel(way),
         disabled: !works,
         selected: way === activeWay,
+        title: reason === '' ? '' : t(reason, values),
       }),
     );
     select.replaceChildren(...nodes);
@@ -31,7 +35,7 @@ function showNotes(options, activeWay) {
   const others = options.filter((one) => one !== active);
   for (const { way, works, reason, values } of active === undefined ? others : [active, ...others]) {
     const isShown = way === activeWay || (!works && activeWay !== null);
-    if (reason === '' || !isShown) continue;
+    if (reason === '' || !isShown || NOT_MISSED.has(reason)) continue;
     const text = t(reason, values);
     notes.set(text, [...(notes.get(text) ?? []), wayLabel(way)]);
   }

@@ -10,6 +10,7 @@ const FLV = {
   video: new Set(['h264', 'h265']),
   audio: new Set(['aac', 'mp3', 'opus', 'flac']),
   feeds: ['flv'],
+  bareMp3: true,
   codec: 'why.flv.codec',
   unsupported: 'why.mse.unsupported',
 };
@@ -17,6 +18,7 @@ const TS = {
   video: new Set(['h264', 'h265']),
   audio: new Set(['aac', 'mp3', 'ac3', 'eac3', 'opus']),
   feeds: ['ts'],
+  bareMp3: true,
   codec: 'why.ts.codec',
   unsupported: 'why.mse.unsupported',
 };
@@ -27,8 +29,14 @@ const FMP4 = {
   codec: 'why.mp4.codec',
   unsupported: 'why.mse.unsupported',
 };
-const HLS = { ...FMP4, feeds: ['hls'], codec: 'why.hls.codec', unsupported: 'why.hls.unsupported' };
-const LL_HLS = { ...HLS, feeds: ['cmaf'] };
+const HLS = {
+  ...FMP4,
+  bareMp3: true,
+  feeds: ['hls'],
+  codec: 'why.hls.codec',
+  unsupported: 'why.hls.unsupported',
+};
+const LL_HLS = { ...HLS, bareMp3: false, feeds: ['cmaf'] };
 const DASH = { ...FMP4, feeds: ['cmaf'], codec: 'why.dash.codec' };
 
 const FORMS = {
@@ -58,6 +66,8 @@ export function browserAbilities(scope = globalThis) {
     mediaSource: Source !== undefined,
     nativeHls: canPlay('application/vnd.apple.mpegurl'),
     canPlay,
+    /** MP3 as it is, outside of MP4: what players make of it where the form is not MP4 already. */
+    bareMp3: Source?.isTypeSupported('audio/mpeg') === true,
     canDecode(kind, mime) {
       // MP3 in MP4 has two names, of which browsers know one or the other.
       const names = mime === 'mp4a.40.34' ? [mime, 'mp4a.6B', 'mp3'] : [mime];
@@ -86,7 +96,7 @@ export function checkWay(way, stream, abilities) {
   if (audioFault === null) return accept('', {}, video !== null, audio !== null);
   const values = { codec: audio.label };
   // In one file of picture and sound, a sound that cannot be decoded stops both.
-  const isBoth = form === FMP4 && audioFault === 'why.browser';
+  const isBoth = form === FMP4 && audioFault === 'why.browser.audio';
   if (video === null || isBoth) return refuse(audioFault, values);
   return accept('why.silent', values, true, false);
 }
@@ -94,7 +104,7 @@ export function checkWay(way, stream, abilities) {
 function checkSound({ codec, type, reason }, stream, abilities) {
   const tracks = stream.tracks.filter((track) => track.kind === 'audio');
   if (!tracks.some((track) => track.codec === codec)) return refuse(reason);
-  if (!abilities.canPlay(type)) return refuse('why.browser', { codec: codec.toUpperCase() });
+  if (!abilities.canPlay(type)) return refuse('why.browser.audio', { codec: codec.toUpperCase() });
   return accept(firstTrack(stream, 'video') === null ? '' : 'why.soundOnly', {}, false, true);
 }
 
@@ -123,8 +133,9 @@ function trackFault(track, form, abilities) {
   if (!carried.has(track.codec) || form.feeds.some((feed) => track.left_out?.[feed] !== undefined)) {
     return form.codec;
   }
-  if (track.mime !== '' && !abilities.canDecode(track.kind, track.mime)) return 'why.browser';
-  return null;
+  if (track.mime === '' || abilities.canDecode(track.kind, track.mime)) return null;
+  if (track.codec === 'mp3' && form.bareMp3 && abilities.bareMp3) return null;
+  return track.kind === 'video' ? 'why.browser' : 'why.browser.audio';
 }
 
 function firstTrack(stream, kind) {

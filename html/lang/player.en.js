@@ -95,4 +95,6 @@ export const dictionary = {
   'seek.behind': '{time} behind live',
   'file.address': 'File',
   'file.download': 'Download',
+  'why.browser.audio':
+    'This browser cannot decode {codec} this way. Publish AAC, or open the RTMP address in VLC.',
 };

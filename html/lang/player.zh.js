@@ -87,4 +87,5 @@ export const dictionary = {
   'seek.behind': '落后直播 {time}',
   'file.address': '文件',
   'file.download': '下载',
+  'why.browser.audio': '这个浏览器不能以这种方式解码 {codec}。请用 AAC 推流，或用 VLC 打开 RTMP 地址。',
 };

@@ -4,6 +4,7 @@ import { rtmpPorts, rtmpSection } from '../protocol/rtmp/rtmp-config.ts';
 import { httpSection } from '../runtime/http-config.ts';
 import { demoSection } from '../service/demo/demo-config.ts';
 import { recSection, s3Section } from '../service/record/record-config.ts';
+import { ffmpegSection } from '../service/snapshot/snapshot-config.ts';
 import { vodSection } from '../service/vod/vod-config.ts';
 import { choice, duration, integer, publicAddress, section, size, text, toggle } from './setting.ts';
 
@@ -184,6 +185,7 @@ export const SERVER_SECTIONS = {
   rec: recSection,
   s3: s3Section,
   vod: vodSection,
+  ffmpeg: ffmpegSection,
   sock: sockSection,
 } as const;
 
@@ -221,6 +223,7 @@ export function makeServerConfig(texts: SettingTexts): ServerConfig {
     rec: parse('rec'),
     s3: parse('s3'),
     vod: parse('vod'),
+    ffmpeg: parse('ffmpeg'),
     sock: parse('sock'),
   };
 }

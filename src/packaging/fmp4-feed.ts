@@ -48,7 +48,8 @@ class Fmp4FeedEncoder implements FeedEncoder {
   private readonly run = new OneSampleRun();
   private readonly runs: readonly FragmentRun[] = [this.run];
   private readonly lastDts = new Float64Array(MAX_TRACKS).fill(Number.NaN);
-  private readonly stepUs = new Float64Array(MAX_TRACKS).fill(DEFAULT_FRAME_US);
+  /** 0 = no step was seen yet. */
+  private readonly stepUs = new Float64Array(MAX_TRACKS);
   private sequence = 0;
   private described: readonly Track[] | null = null;
   private init: Buffer = Buffer.alloc(0);
@@ -94,7 +95,10 @@ class Fmp4FeedEncoder implements FeedEncoder {
     const step = frame.dts - this.lastDts[slot]!;
     this.lastDts[slot] = frame.dts;
     if (step > 0 && step < MAX_FRAME_US) this.stepUs[slot] = step;
-    return frame.duration > 0 ? frame.duration : this.stepUs[slot]!;
+    if (frame.duration > 0) return frame.duration;
+    if (this.stepUs[slot]! > 0) return this.stepUs[slot]!;
+    const { frameRate } = frame.config;
+    return frameRate > 0 ? 1_000_000 / frameRate : DEFAULT_FRAME_US;
   }
 
   private describe(): void {

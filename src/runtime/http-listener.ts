@@ -1,31 +1,52 @@
 /**
  * The one HTTP server (plain and TLS) that pages, API, HTTP-FLV, WebSocket and HLS share. A route is a method and a
  * test on the path; the first that fits answers. Refusals and faults become one JSON shape for API paths and plain
- * text elsewhere.
+ * text elsewhere. TLS peers choose HTTP/2 or HTTP/1.1 (ALPN, RFC 7301); who does not choose gets HTTP/1.1.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createSecureServer, type Http2SecureServer, type ServerHttp2Stream } from 'node:http2';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { systemClock } from '../util/clock.ts';
 import { ProtocolError, RejectedError, type RejectReason } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
 import type { CertificateStore } from './certificate-store.ts';
 import type { ConnectionLimits } from './connection-limits.ts';
+import { Http2Sessions, hasSoundHttp2, http2Options } from './http2-sessions.ts';
 import { listen } from './tcp-listener.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
 const KEEP_ALIVE_MS = 65_000;
+const CHECK_MS = 2000;
+
+/** Set when the request came over HTTP/2 (`httpVersionMajor` is then 2). */
+interface OverHttp2 {
+  readonly stream?: ServerHttp2Stream;
+}
 
 export interface HttpRequest {
-  readonly message: IncomingMessage;
-  readonly response: ServerResponse;
+  /**
+   * Over HTTP/2 this is Node's Http2ServerRequest, which has the members that are in use here. What differs: `socket`
+   * is a proxy that tells addresses but must not be read, written or kept (`stream` is what one request owns, and
+   * `stream.session` the connection); `headers` has the pseudo-headers (`:authority`) and perhaps no `host`;
+   * `complete` is true after a broken body too. A body that breaks off destroys the message, as in HTTP/1.1.
+   */
+  readonly message: IncomingMessage & OverHttp2;
+  /**
+   * Over HTTP/2 this is Node's Http2ServerResponse. `destroy` breaks this one answer off, not the connection;
+   * `destroyed` is not told (`isGone` in file-response.ts is), `finish` comes for a broken answer too, and headers
+   * that speak of the connection (Connection, Keep-Alive, Transfer-Encoding, Upgrade) are not sent.
+   */
+  readonly response: ServerResponse & OverHttp2;
   readonly method: string;
   /** Decoded, normalised, begins with `/`; free of `..` and control characters. */
   readonly path: string;
   readonly query: URLSearchParams;
   /** As it stood in the URL, without `?`. */
   readonly rawQuery: string;
-  /** Host header without port; the local address when it is missing. */
+  /** `:authority` or Host without port; the local address when both are missing. */
   readonly host: string;
   readonly secure: boolean;
   readonly remote: string;
@@ -66,14 +87,22 @@ export class HttpListener {
   private readonly options: HttpListenerOptions;
   private readonly routes: HttpRoute[] = [];
   private readonly upgrades: UpgradeRoute[] = [];
-  private readonly servers: Server[] = [];
+  private readonly servers: (Server | Http2SecureServer)[] = [];
   private readonly sockets = new Set<Socket>();
+  private readonly sessions: Http2Sessions;
+  private checking: NodeJS.Timeout | null = null;
   /** Bound ports; -1 = closed. */
   port = -1;
   tlsPort = -1;
 
   constructor(options: HttpListenerOptions) {
     this.options = options;
+    this.sessions = new Http2Sessions({
+      handshakeMs: options.handshakeMs,
+      idleMs: KEEP_ALIVE_MS,
+      log: options.log,
+      nowMs: () => systemClock.nowUs() / 1000,
+    });
   }
 
   route(route: HttpRoute): void {
@@ -88,20 +117,54 @@ export class HttpListener {
     const { addresses, port, tlsPort, certificates } = this.options;
     for (const address of addresses.length === 0 ? [''] : addresses) {
       if (port >= 0) {
-        const server = this.prepare(createServer(this.serverOptions()), false);
+        const server = createServer(this.serverOptions());
+        this.prepare(server, false);
         this.port = await listen(server, address, this.port > 0 ? this.port : port, 'http');
       }
       if (tlsPort >= 0) {
-        const server = createTlsServer({
-          ...certificates.options(),
-          ...this.serverOptions(),
-          handshakeTimeout: this.options.handshakeMs,
-        });
+        const server = hasSoundHttp2(process.versions.node) ? this.makeHttp2Server() : this.makeTlsServer();
         certificates.use(server);
         this.prepare(server, true);
         this.tlsPort = await listen(server, address, this.tlsPort > 0 ? this.tlsPort : tlsPort, 'https');
       }
     }
+  }
+
+  private makeTlsServer(): TlsServer {
+    return createTlsServer({
+      ...this.options.certificates.options(),
+      ...this.serverOptions(),
+      handshakeTimeout: this.options.handshakeMs,
+    });
+  }
+
+  private makeHttp2Server(): Http2SecureServer {
+    const http1 = this.serverOptions();
+    const server = createSecureServer({
+      ...this.options.certificates.options(),
+      ...http2Options(MAX_HEADER_BYTES),
+      allowHTTP1: true,
+      noDelay: true,
+      handshakeTimeout: this.options.handshakeMs,
+    });
+    // Such a server reads the settings of HTTP/1.1 from its own properties and ignores them as options.
+    Object.assign(server, http1);
+    let accepted: TLSSocket | null = null;
+    server.prependListener('secureConnection', (socket: TLSSocket) => {
+      accepted = socket;
+      // A reset in the middle of a frame may come when nobody of Node listens any more.
+      socket.on('error', () => socket.destroy());
+    });
+    // Made inside the event of its socket.
+    server.on('session', (session) => {
+      if (accepted !== null) this.sessions.add(session, accepted);
+    });
+    server.on('sessionError', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE')
+        this.options.log.counted('http2.bad-session', { cause: error.code ?? error.message });
+    });
+    this.checking ??= setInterval(() => this.sessions.check(), CHECK_MS).unref();
+    return server;
   }
 
   private serverOptions() {
@@ -112,11 +175,11 @@ export class HttpListener {
       // A body may take its time (uploads); who reads it has limits of their own.
       requestTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: 2000,
+      connectionsCheckingInterval: CHECK_MS,
     };
   }
 
-  private prepare<S extends Server>(server: S, secure: boolean): S {
+  private prepare(server: Server | Http2SecureServer, secure: boolean): void {
     this.servers.push(server);
     server.on('connection', (socket: Socket) => this.onConnection(socket));
     server.on('request', (message: IncomingMessage, response: ServerResponse) => {
@@ -138,7 +201,6 @@ export class HttpListener {
       this.options.log.counted('https.tls-handshake', { cause: error.message });
       socket.destroy();
     });
-    return server;
   }
 
   private onConnection(socket: Socket): void {
@@ -157,6 +219,7 @@ export class HttpListener {
   }
 
   private onRequest(message: IncomingMessage, response: ServerResponse, secure: boolean): void {
+    if (message.httpVersionMajor === 2) message.once('aborted', () => breakBody(message));
     this.setCommonHeaders(response);
     const request = this.describe(message, secure);
     if (request === null) {
@@ -270,12 +333,15 @@ export class HttpListener {
   }
 
   async close(): Promise<void> {
+    // This ends HTTP/1.1 connections that are idle too.
     for (const server of this.servers) server.close();
-    for (const server of this.servers) server.closeIdleConnections();
+    this.sessions.close();
   }
 
   /** After the grace of a shutdown: whatever is still open. */
   destroyConnections(): void {
+    if (this.checking !== null) clearInterval(this.checking);
+    this.sessions.destroy();
     for (const socket of this.sockets) socket.destroy();
   }
 }
@@ -302,8 +368,15 @@ export function plainAddress(address: string): string {
   return address.startsWith('::ffff:') ? address.slice(7) : address;
 }
 
+/** Node tells whoever reads a body over HTTP/2 that it came to its end, also when it broke off. */
+function breakBody(message: IncomingMessage): void {
+  if (message.readableEnded) return;
+  // As over HTTP/1.1: who does not listen for errors must not be ended by one.
+  message.destroy(message.listenerCount('error') > 0 ? new Error('the peer broke the body off') : undefined);
+}
+
 function hostOf(message: IncomingMessage): string {
-  const header = message.headers.host ?? '';
+  const header = String(message.headers[':authority'] ?? message.headers.host ?? '');
   const host = /^(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d+)?$/.exec(header)?.[1];
   return host ?? plainAddress(message.socket.localAddress ?? 'localhost');
 }

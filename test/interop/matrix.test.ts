@@ -43,10 +43,21 @@ const OUTPUTS: readonly Output[] = [
   { name: 'rtmp', container: 'rtmp', scheme: 'rtmp', suffix: '' },
   { name: 'rtmps', container: 'rtmp', scheme: 'rtmps', suffix: '' },
   { name: 'http-flv', container: 'flv', scheme: 'http', suffix: '.flv' },
+  { name: 'http-ts', container: 'ts', scheme: 'http', suffix: '.ts' },
+  { name: 'http-fmp4', container: 'fmp4', scheme: 'http', suffix: '.mp4' },
+  { name: 'http-aac', container: 'adts', scheme: 'http', suffix: '.aac' },
+  { name: 'http-mp3', container: 'mp3', scheme: 'http', suffix: '.mp3' },
   { name: 'hls', container: 'hls', scheme: 'http', suffix: '.m3u8' },
   { name: 'hls-ts', container: 'ts', scheme: 'http', suffix: '.ts.m3u8' },
-  { name: 'll-hls', container: 'fmp4', scheme: 'http', suffix: '.ll.m3u8' },
+  { name: 'hls-fmp4', container: 'fmp4', scheme: 'http', suffix: '.fmp4.m3u8' },
+  { name: 'dash', container: 'fmp4', scheme: 'http', suffix: '.mpd' },
 ];
+
+/**
+ * When FFmpeg 8.1 reloads a manifest it goes back to the whole second, so that it reads a segment of sound that begins
+ * and ends between two of them again and again (seen as thousands of the same packets).
+ */
+const NOT_BY_FFMPEG: Readonly<Record<string, string>> = { dash: 'aac' };
 
 /** FFmpeg gives the bytes of these another frame: start codes, ADTS headers. */
 const REFRAMED: readonly Container[] = ['ts', 'hls', 'adts'];
@@ -87,7 +98,10 @@ function checkTracks(seen: Seen, codecs: readonly Codec[], what: string): void {
 
 describe('FFmpeg 8', { concurrency: 3, skip: NODE_AV_MISSING }, () => {
   for (const row of ROWS) {
-    const outputs = OUTPUTS.filter(({ container }) => carriedBy(container, row.codecs).length > 0);
+    const outputs = OUTPUTS.filter(
+      ({ name, container }) =>
+        carriedBy(container, row.codecs).length > 0 && NOT_BY_FFMPEG[name] !== row.name,
+    );
     test(`${row.name} over ${outputs.map(({ name }) => name).join(', ')}`, async () => {
       const clip = await makeClip(row, CLIP_SECONDS);
       const publishing = publishClip(clip, server.rtmp(`/live/${row.name}`));

@@ -20,7 +20,10 @@ const POLICY =
 const VENDOR: Readonly<Record<string, string>> = {
   '/vendor/mpegts.js': 'node_modules/mpegts.js/dist/mpegts.js',
   '/vendor/hls.min.js': 'node_modules/hls.js/dist/hls.min.js',
+  '/vendor/dash.mediaplayer.min.js': 'node_modules/dashjs/dist/modern/umd/dash.mediaplayer.min.js',
 };
+/** Of 2026-01-02. */
+const DAY = '2026-01-02';
 const LOOP_MS = 20_000;
 const FLV_HEADER_BYTES = 13;
 const TAG_EXTRA_BYTES = 15;
@@ -75,6 +78,8 @@ export function siteStream(name: string, changes: Readonly<Record<string, unknow
     urls: [
       { type: 'rtmp', url: `rtmp://203.0.113.7/live/${name}` },
       { type: 'http-flv', url: `http://203.0.113.7:8080/live/${name}.flv` },
+      { type: 'ws-flv', url: `ws://203.0.113.7:8080/live/${name}.flv` },
+      { type: 'http-hls', url: `http://203.0.113.7:8080/live/${name}.m3u8` },
     ],
     ...changes,
   };
@@ -82,6 +87,12 @@ export function siteStream(name: string, changes: Readonly<Record<string, unknow
 
 export class PagesSite {
   streams: SiteStream[] = [];
+  /** What is recorded now, `app/name`; null = the server has no recordings and no files. */
+  recording: Set<string> | null = null;
+  /** Whether the pages may start, stop and delete. */
+  control: boolean = true;
+  /** Names of recorded files of live/cam. */
+  recorded: string[] = [];
   private readonly server: Server;
   private readonly sockets: WebSocketServer;
   private readonly feeds = new Set<() => void>();
@@ -119,12 +130,16 @@ export class PagesSite {
 
   private answer(request: IncomingMessage, response: ServerResponse): void {
     const path = decodeURIComponent(new URL(request.url ?? '/', 'http://site').pathname);
-    if (path.startsWith('/api/')) this.answerApi(path, response);
+    if (path.startsWith('/api/')) void this.answerApi(path, request, response);
     else if (path.endsWith('.flv')) this.answerFlv(path, response);
     else this.answerFile(path, response);
   }
 
-  private answerApi(path: string, response: ServerResponse): void {
+  private async answerApi(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.method !== 'GET') {
+      await this.change(path, request, response);
+      return;
+    }
     const publish = [{ type: 'rtmp', url: 'rtmp://203.0.113.7/live', port: 1935 }];
     const facts = {
       name: 'Sluice',
@@ -134,13 +149,65 @@ export class PagesSite {
       host: '203.0.113.7',
     };
     const found = this.streams.find((stream) => path === `/api/v1/streams/${stream.id}`);
-    const answers: Readonly<Record<string, unknown>> = {
+    const answers: Record<string, unknown> = {
       '/api/v1/server': { code: 0, data: { ...facts, publish, apps: ['live', 'rec'], demo: 'live/demo' } },
       '/api/v1/streams': { code: 0, total: this.streams.length, streams: this.streams },
     };
+    Object.assign(answers, this.archiveAnswers(new URL(request.url ?? '/', 'http://site').searchParams));
     const answer = answers[path] ?? (found === undefined ? undefined : { code: 0, stream: found });
     response.writeHead(answer === undefined ? 404 : 200, { 'Content-Type': 'application/json' });
     response.end(JSON.stringify(answer ?? { code: 404 }));
+  }
+
+  private archiveAnswers(query: URLSearchParams): Record<string, unknown> {
+    if (this.recording === null) return {};
+    const files = this.recorded.map((file, index) => ({
+      file,
+      url: `/rec/live/cam/${DAY}/${file}`,
+      recording: 'fmp4',
+      format: 'fmp4',
+      start: `${DAY}T10:0${index}:00.000Z`,
+      end: `${DAY}T10:0${index}:30.000Z`,
+      duration: 30,
+      bytes: 1_500_000,
+      tracks: [{ kind: 'video', codec: 'h264', height: 720 }],
+      open: false,
+    }));
+    const total = files.length;
+    const summary = { stream: 'live/cam', days: 1, files: total, bytes: 3e6, end: `${DAY}T10:05:00.000Z` };
+    return {
+      '/api/v1/recordings': query.has('stream')
+        ? { code: 0, total, recordings: files, gaps: [] }
+        : { code: 0, total: 1, streams: total === 0 ? [] : [summary] },
+      '/api/v1/recordings/active': {
+        code: 0,
+        recordings: [...this.recording].map((stream) => ({ stream, state: 'recording', error: '' })),
+      },
+      '/api/rec/live/cam': { dirs: total === 0 ? [] : [DAY] },
+      '/api/vod': { dirs: [{ name: 'films' }], files: [] },
+      '/api/vod/films': {
+        dirs: [],
+        files: [{ name: '大 & <b>.mp4', size: 2_500_000, mtime: `${DAY}T00:00:00.000Z` }],
+      },
+    };
+  }
+
+  /** Starting, stopping and deleting, as the server answers it. */
+  private async change(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const parts: Buffer[] = [];
+    for await (const part of request) parts.push(part as Buffer);
+    const body = JSON.parse(Buffer.concat(parts).toString() || '{}') as { app?: string; stream?: string };
+    const query = new URL(request.url ?? '/', 'http://site').searchParams;
+    const key = `${body.app}/${body.stream}`;
+    const isDelete = request.method === 'DELETE';
+    const status = this.control ? (body.stream === undefined && !isDelete ? 400 : 200) : 403;
+    if (status === 200) {
+      if (isDelete) this.recorded = this.recorded.filter((file) => file !== query.get('file'));
+      else if (path.endsWith('/start')) this.recording?.add(key);
+      else this.recording?.delete(key);
+    }
+    response.writeHead(status, { 'Content-Type': 'application/json' });
+    response.end(JSON.stringify(status === 200 ? { code: 0 } : { code: status, message: 'No.' }));
   }
 
   private answerFlv(path: string, response: ServerResponse): void {

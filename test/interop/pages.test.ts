@@ -29,7 +29,11 @@ after(async () => {
 });
 
 beforeEach(() => {
-  if (skip === false) site.streams = [];
+  if (skip !== false) return;
+  site.streams = [];
+  site.recording = null;
+  site.recorded = [];
+  site.control = true;
 });
 
 /**
@@ -133,6 +137,87 @@ for (const way of ['http-flv', 'ws-flv']) {
   });
 }
 
+test('pages: a server without recordings and files has no tabs for them', { skip }, async (context) => {
+  site.streams = [siteStream('cam')];
+  const page = await open(context, '/#recordings');
+  await page.getByRole('link', { name: 'cam', exact: true }).waitFor();
+  assert.equal(await page.locator('#tabs').isVisible(), false);
+  assert.equal(await page.locator('.record').count(), 0);
+});
+
+test('pages: a stream is recorded and no longer by its switch, which shows what the server says', {
+  skip,
+}, async (context) => {
+  site.streams = [siteStream('cam')];
+  site.recording = new Set();
+  const page = await open(context, '/');
+  const record = page.locator('.record');
+  await record.getByText('Record', { exact: true }).waitFor();
+  await record.click();
+  await record.getByText('Recording', { exact: true }).waitFor();
+  assert.deepEqual([...site.recording], ['live/cam']);
+  site.recording = new Set();
+  await record.getByText('Record', { exact: true }).waitFor();
+});
+
+test('pages: without permission a recording is shown and nothing can be changed', {
+  skip,
+}, async (context) => {
+  site.streams = [siteStream('cam'), siteStream('other')];
+  site.recording = new Set(['live/cam']);
+  site.recorded = ['10-00-00.mp4'];
+  site.control = false;
+  const page = await open(context, '/');
+  await page.locator('span.record.is-on').waitFor();
+  assert.equal(await page.locator('button.record').count(), 0);
+  await page.goto(`${origin}/#recordings/live%2Fcam/2026-01-02`);
+  await page.getByRole('link', { name: 'Download', exact: false }).first().waitFor();
+  assert.equal(await page.getByRole('button', { name: 'Delete' }).count(), 0);
+});
+
+test('pages: recordings by stream and day are played, kept and deleted', { skip }, async (context) => {
+  site.recording = new Set();
+  site.recorded = ['10-00-00.mp4', '10-01-00.mp4'];
+  const page = await open(context, '/');
+  await page.getByRole('link', { name: 'Recordings' }).click();
+  await page.getByRole('link', { name: 'live/cam' }).click();
+  await page.getByRole('link', { name: '2026-01-02' }).click();
+  await page.locator('.archive-row').nth(1).waitFor();
+  const play = await page.locator('.archive-row .row-name').nth(1).getAttribute('href');
+  assert.match(play!, /^\/player\.html\?rec=live%2Fcam&start=2026-01-02T10%3A00%3A00\.000Z&end=/);
+  const keep = await page.locator('.archive-row a[download]').first().getAttribute('href');
+  assert.equal(keep, '/rec/live/cam/2026-01-02/10-01-00.mp4');
+  page.once('dialog', (dialog) => void dialog.accept());
+  await page.getByRole('button', { name: 'Delete' }).first().click();
+  await page.locator('.archive-row').nth(1).waitFor({ state: 'detached' });
+  assert.deepEqual(site.recorded, ['10-00-00.mp4']);
+  await page.goBack();
+  await page.getByRole('link', { name: '2026-01-02' }).waitFor();
+});
+
+test('pages: files in folders, whatever they are called', { skip }, async (context) => {
+  site.recording = new Set();
+  const page = await open(context, '/#vod', { locale: 'zh-CN' });
+  await page.getByRole('link', { name: 'films' }).click();
+  await page.getByText('大 & <b>.mp4', { exact: true }).waitFor();
+  const address = await page.locator('.row-name').getAttribute('href');
+  assert.equal(
+    new URL(address!, origin).searchParams.get('src'),
+    `/vod/films/${encodeURIComponent('大 & <b>.mp4')}`,
+  );
+  await page.getByRole('link', { name: '录像' }).click();
+  await page.getByRole('heading', { name: '还没有录像' }).waitFor();
+});
+
+test('pages: a file that is not there is said to be missing, and is not asked for again and again', {
+  skip,
+}, async (context) => {
+  const page = await open(context, '/player.html?src=/vod/gone.mp4');
+  await page.getByText('There is no such file').waitFor();
+  await page.goto(`${origin}/player.html?src=${encodeURIComponent('https://outside.example/a.mp4')}`);
+  await page.getByText('There is no such file').waitFor();
+});
+
 test('pages: the player waits for a stream, plays it, sees its end and its return', {
   skip,
 }, async (context) => {
@@ -158,8 +243,9 @@ test('pages: a codec that the browser lacks is named with a way out', { skip }, 
     left_out: {},
   };
   site.streams = [siteStream('cam', { tracks: [track] })];
+  site.streams = site.streams.map((stream) => ({ ...stream, urls: [{ type: 'http-flv', url: '' }] }));
   const page = await open(context, '/player.html?app=live&stream=cam');
-  await page.getByText('VP9 cannot be played from FLV in a browser.').waitFor();
+  await page.getByText('VP9 cannot be played from FLV in a browser.').first().waitFor();
 });
 
 test('pages: in a frame there is the player alone, and it starts when asked to', {
@@ -183,7 +269,10 @@ test('pages: a bookmark of the SRS player page leads to the stream', { skip }, a
 });
 
 test('pages: every page fits a narrow phone', { skip }, async (context) => {
-  for (const path of ['/', '/player.html?stream=x', '/docs/', '/docs/zh.html']) {
+  site.recording = new Set();
+  site.recorded = ['10-00-00.mp4'];
+  const day = '/#recordings/live%2Fcam/2026-01-02';
+  for (const path of ['/', day, '/#vod/films', '/player.html?stream=x', '/docs/', '/docs/zh.html']) {
     const page = await open(context, path);
     await page.setViewportSize({ width: 360, height: 740 });
     await page.locator('main').waitFor();

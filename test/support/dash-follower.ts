@@ -75,7 +75,8 @@ export class DashFollower {
     for (const segment of one.segments) {
       if (segment.time < known.next) continue;
       await this.segment(name, known, one, segment, base);
-      known.next = segment.time + segment.duration;
+      // One that is being made may turn out shorter than it is said to be.
+      known.next = segment.time + 1;
     }
   }
 

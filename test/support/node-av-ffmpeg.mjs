@@ -126,13 +126,16 @@ async function encode(video, audio, seconds, to, format) {
   await output.close();
 }
 
+/** A pipe takes long answers in pieces: what is not taken yet would be lost at the exit. */
+function answer(seen, code) {
+  process.stdout.write(`${JSON.stringify(seen)}\n`, () => process.exit(code));
+}
+
 try {
   if (action === 'copy') await copy(args[0] === '-re', ...args.slice(args[0] === '-re' ? 1 : 0));
   else if (action === 'probe') await probe(args[0], Number(args[1]));
   else await encode(args[0], args[1], Number(args[2]), args[3], args[4]);
-  console.log(JSON.stringify({ streams }));
-  process.exit(0);
+  answer({ streams }, 0);
 } catch (error) {
-  console.log(JSON.stringify({ error: String(error?.message ?? error), streams }));
-  process.exit(1);
+  answer({ error: String(error?.message ?? error), streams }, 1);
 }

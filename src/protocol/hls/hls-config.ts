@@ -81,7 +81,7 @@ export const hlsSection = section({
 
 export const ladderSection = section({
   name: 'ladder',
-  text: 'One address for several qualities: the HLS and DASH lists of this stream also offer these.',
+  text: 'One address for several qualities: the HLS lists of this stream (fragmented MP4) also offer these.',
   fields: {
     streams: text(
       '',

@@ -16,6 +16,9 @@ const DEFAULT_PAGE = 10;
 /** Rates are right also when nobody asked for a while. */
 const SAMPLE_MS = 3000;
 
+/** Parts of this API that other services answer. */
+const ELSEWHERE = ['recordings'];
+
 type Handler = (request: HttpRequest, id: string) => unknown;
 
 async function start(context: ModuleContext): Promise<RunningModule> {
@@ -70,7 +73,11 @@ function v1(
 ): unknown {
   const name = parts[2] ?? '';
   if (name === '')
-    return { urls: Object.fromEntries(Object.keys(handlers).map((key) => [key, `/api/v1/${key}`])) };
+    return {
+      urls: Object.fromEntries(
+        [...Object.keys(handlers), ...ELSEWHERE].map((key) => [key, `/api/v1/${key}`]),
+      ),
+    };
   const handler = Object.hasOwn(handlers, name) ? handlers[name] : undefined;
   if (handler === undefined)
     throw new RejectedError('not-found', `The API has no ${request.path}; GET /api/v1 lists what it has.`);

@@ -59,7 +59,7 @@ export interface MpdPeriod {
   readonly sets: readonly MpdAdaptationSet[];
 }
 
-export interface MpdLatency {
+interface MpdLatency {
   readonly targetMs: number;
   readonly minMs: number;
   readonly maxMs: number;

@@ -22,7 +22,10 @@ interface Session {
 interface Parts {
   find(): Promise<Found>;
   choose(stream: unknown): { works: boolean; reason?: string } | null;
-  startEngine(choice: unknown, events: Events): { position(): number; timeline(): object | null; close(): void };
+  startEngine(
+    choice: unknown,
+    events: Events,
+  ): { position(): number; timeline(): object | null; close(): void };
   onState(name: string, details: { seconds?: number; reason?: string }): void;
   onStream(stream: unknown): void;
   timers: { set(run: () => void, ms: number): number; clear(handle: number | null): void };

@@ -17,6 +17,7 @@ interface Stream {
 interface Abilities {
   readonly mediaSource: boolean;
   readonly nativeHls: boolean;
+  readonly bareMp3: boolean;
   canPlay(type: string): boolean;
   canDecode(kind: string, mime: string): boolean;
 }
@@ -43,18 +44,21 @@ const { WAYS, offeredWays } = await loadPageModule<Addresses>('js/addresses.js')
 const chrome: Abilities = {
   mediaSource: true,
   nativeHls: false,
+  bareMp3: true,
   canPlay: () => true,
-  canDecode: (_kind, mime) => !mime.startsWith('hvc1') && mime !== 'ac-3',
+  canDecode: (_kind, mime) => !mime.startsWith('hvc1') && mime !== 'ac-3' && mime !== 'mp4a.40.34',
 };
 const iphone: Abilities = {
   mediaSource: false,
   nativeHls: true,
+  bareMp3: false,
   canPlay: () => true,
   canDecode: () => true,
 };
 const ancient: Abilities = {
   mediaSource: false,
   nativeHls: false,
+  bareMp3: false,
   canPlay: () => false,
   canDecode: () => false,
 };
@@ -78,6 +82,7 @@ const NO_FLV = 'why.flv.codec';
 const NO_TS = 'why.ts.codec';
 const NO_MP4 = 'why.mp4.codec';
 const CANNOT = 'why.browser';
+const NO_SOUND = 'why.browser.audio';
 
 /** Reasons in the order of FORMS; true = plays, a reason after true = plays without something. */
 function reasonsOf(tracks: Track[], browser: Abilities): (string | true)[] {
@@ -94,11 +99,12 @@ test('ways: what each stream can be played by, and the reason otherwise', () => 
     ['only sound', [aac], chrome, [true, true, true, true, true, true, true, NO_MP3]],
     ['nothing known yet', [], chrome, [true, true, true, true, true, true, NO_AAC, NO_MP3]],
     ['iPhone', [h264, aac], iphone, [NO_MSE, NO_MSE, NO_MSE, true, true, NO_MSE, true, NO_MP3]],
-    ['ancient', [h264, mp3], ancient, [NO_MSE, NO_MSE, NO_MSE, NO_HLS, NO_HLS, NO_MSE, NO_AAC, CANNOT]],
+    ['ancient', [h264, mp3], ancient, [NO_MSE, NO_MSE, NO_MSE, NO_HLS, NO_HLS, NO_MSE, NO_AAC, NO_SOUND]],
     ['H.265 in Chrome', [h265, aac], chrome, [CANNOT, CANNOT, CANNOT, CANNOT, CANNOT, CANNOT, true, NO_MP3]],
     ['H.265 on an iPhone', [h265], iphone, [NO_MSE, NO_MSE, NO_MSE, true, true, NO_MSE, NO_AAC, NO_MP3]],
     ['AV1', [av1, aac], chrome, [NO_FLV, NO_TS, true, true, true, true, true, NO_MP3]],
-    ['VP9 and MP3', [vp9, mp3], chrome, [NO_FLV, NO_TS, true, true, true, true, NO_AAC, true]],
+    ['VP9 and MP3', [vp9, mp3], chrome, [NO_FLV, NO_TS, NO_SOUND, true, true, true, NO_AAC, true]],
+    ['only MP3', [mp3], chrome, [true, true, NO_SOUND, true, NO_SOUND, NO_SOUND, NO_AAC, true]],
     [
       'only G.711',
       [g711],
@@ -106,7 +112,7 @@ test('ways: what each stream can be played by, and the reason otherwise', () => 
       [NO_FLV, NO_TS, NO_MP4, 'why.hls.codec', 'why.hls.codec', 'why.dash.codec', NO_AAC, NO_MP3],
     ],
     // Picture and sound in one file: a sound that cannot be decoded stops both.
-    ['AC-3 in Chrome', [h264, ac3], chrome, [true, true, CANNOT, true, true, true, NO_AAC, NO_MP3]],
+    ['AC-3 in Chrome', [h264, ac3], chrome, [true, true, NO_SOUND, true, true, true, NO_AAC, NO_MP3]],
     [
       'left out by the server',
       [{ ...h264, left_out: { hls: 'x', fmp4: 'y' } }],

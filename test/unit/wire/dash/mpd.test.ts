@@ -173,5 +173,5 @@ test('mpd: what is not known is left out', () => {
   const text = textOf(
     mpdOf({}, { ...video, codecs: '', width: 0, frameRate: 0 }, { ...audio, sampleRate: 0, channels: 0 }),
   );
-  assert.doesNotMatch(text, /width=|height=|frameRate=|avc1|audioSamplingRate|AudioChannel/);
+  assert.doesNotMatch(text, / width=| height=| frameRate=|avc1|audioSamplingRate|AudioChannel/);
 });

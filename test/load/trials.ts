@@ -1,0 +1,13 @@
+/** The trials of the benchmark. */
+import { playerLatency } from './player-latency.ts';
+import { recordCost } from './record-cost.ts';
+import { reloadStorm } from './reload-storm.ts';
+import { requestRate } from './request-rate.ts';
+import type { Trial, TrialOptions, TrialResult } from './trial.ts';
+
+export const TRIALS: readonly Trial[] = [requestRate, reloadStorm, playerLatency, recordCost];
+
+export async function runTrial(trial: Trial, options: TrialOptions): Promise<TrialResult> {
+  const { name, title } = trial;
+  return { name, title, ...(await trial.run(options)) };
+}
