@@ -5,8 +5,8 @@ import { bitrate, duration, streamFacts } from './format.js';
 import { t } from './i18n.js';
 import { posterOf } from './posters.js';
 
-/** The same over WebSocket, and sound alone, are on the player page. */
-const ON_CARD = /^(?!ws-|aac|mp3)/;
+/** The others are on the player page. */
+const ON_CARD = new Set(['http-flv', 'hls', 'll-hls', 'dash']);
 
 export class StreamCard {
   /** `isTest`: the built-in channel, which has a picture of its own and no publisher to name. */
@@ -26,7 +26,7 @@ export class StreamCard {
     this.numbers = element('p', { className: 'card-numbers' });
     this.publisher = element('p', { className: 'card-publisher' });
     const ways = element('p', { className: 'card-ways' });
-    for (const way of offeredWays(stream).filter((one) => ON_CARD.test(one))) {
+    for (const way of offeredWays(stream).filter((one) => ON_CARD.has(one))) {
       const href = playerPage(stream.app, stream.name, way);
       const textContent = wayLabel(way).replace('HTTP-', '');
       ways.append(element('a', { href, textContent, className: 'chip' }));

@@ -3,18 +3,29 @@
  * with, one at a time, prints tables and goals, and keeps the figures as JSON. `--help` lists the options.
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type BenchCase, CASES } from './cases.ts';
 import { drawChart } from './chart.ts';
 import { isInNamespace, runInNamespace } from './namespace.ts';
-import { caseTitle, goalReport, judge, markdownTable, textTable } from './report.ts';
+import {
+  caseTitle,
+  goalReport,
+  judge,
+  judgeTrial,
+  markdownTable,
+  textTable,
+  trialMarkdown,
+  trialText,
+} from './report.ts';
 import type { Result } from './result.ts';
 import { runCase } from './run-case.ts';
 import { allServers, delay, type Server } from './servers.ts';
 import { openFileLimit, pinningProblem } from './system.ts';
+import type { TrialResult } from './trial.ts';
+import { runTrial, TRIALS } from './trials.ts';
 
 const HELP = `usage: npm run bench -- [options]
 
@@ -47,6 +58,10 @@ interface Report {
   /** How loopback packets were worked on; figures of one kind are not comparable with the other. */
   readonly loopback: 'server core' | 'plain';
   readonly results: readonly Result[];
+  /** Missing in files of earlier versions. */
+  readonly trials?: readonly TrialResult[];
+  /** Load averages of the machine before the run: what else it had to do. */
+  readonly loadAverage?: readonly number[];
 }
 
 function options() {
@@ -102,10 +117,39 @@ function numberOption(name: string, text: string | undefined): number | undefine
 
 function chosenCases(chosen: Options): readonly BenchCase[] {
   const count = numberOption('count', chosen.count);
-  const cases = pick(CASES, chosen.case);
+  const cases = pick([...CASES, ...TRIALS], chosen.case).filter((item) => 'kind' in item);
   return count === undefined
     ? cases
     : cases.map((item) => (item.kind === 'start' ? item : { ...item, count }));
+}
+
+async function runTrials(chosen: Options, windowMs: number): Promise<TrialResult[]> {
+  const results: TrialResult[] = [];
+  const isWanted =
+    chosen.peer === undefined || pick(allServers(undefined), chosen.peer)[0]?.name === 'sluice';
+  for (const trial of pick([...CASES, ...TRIALS], chosen.case)) {
+    if (!('run' in trial) || !isWanted) continue;
+    console.log(`\n${trial.name}: ${trial.title}`);
+    const problem = trial.missing();
+    if (problem !== '') {
+      console.log(`  skipped: ${problem}`);
+      continue;
+    }
+    try {
+      const result = await runTrial(trial, {
+        windowMs,
+        isQuick: chosen.quick,
+        count: numberOption('count', chosen.count),
+        executable: chosen.executable,
+      });
+      results.push(result);
+      console.log(trialText(result));
+    } catch (error) {
+      console.log(`  failed: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    await delay(PAUSE_MS);
+  }
+  return results;
 }
 
 function presentServers(chosen: Options): readonly Server[] {
@@ -118,7 +162,7 @@ function presentServers(chosen: Options): readonly Server[] {
 
 function checkLimits(cases: readonly BenchCase[]): void {
   const limit = openFileLimit();
-  const most = Math.max(...cases.map((item) => item.count)) + SPARE_FILES;
+  const most = Math.max(0, ...cases.map((item) => item.count)) + SPARE_FILES;
   if (limit < most) {
     throw new Error(
       `the limit of open files is ${limit}, these cases need ${most}: run "ulimit -n 20000" before, or use --count`,
@@ -131,12 +175,13 @@ function checkLimits(cases: readonly BenchCase[]): void {
 async function runAll(chosen: Options): Promise<Report> {
   const cases = chosenCases(chosen);
   checkLimits(cases);
-  const servers = presentServers(chosen);
+  const servers = cases.length === 0 ? [] : presentServers(chosen);
   const windowSeconds = numberOption('window', chosen.window) ?? (chosen.quick ? 4 : 8);
   const crowdIntervalMs = numberOption('crowd-interval', chosen['crowd-interval']) ?? 0;
   const settleMs = chosen.quick ? QUICK_SETTLE_MS : SETTLE_MS;
   const runOptions = { settleMs, windowMs: windowSeconds * 1000, crowdIntervalMs };
   const results: Result[] = [];
+  const loadAverage = loadavg();
   for (const benchCase of cases) {
     console.log(`\n${benchCase.name}: ${caseTitle(benchCase)}`);
     const before = results.length;
@@ -155,6 +200,7 @@ async function runAll(chosen: Options): Promise<Report> {
     }
     if (results.length > before) console.log(textTable(benchCase, results.slice(before)));
   }
+  const trials = await runTrials(chosen, runOptions.windowMs);
   const [core] = cpus();
   return {
     date: new Date().toISOString(),
@@ -162,6 +208,8 @@ async function runAll(chosen: Options): Promise<Report> {
     node: process.versions.node,
     loopback: isInNamespace() ? 'server core' : 'plain',
     results,
+    trials,
+    loadAverage,
   };
 }
 
@@ -191,12 +239,17 @@ function record(report: Report): void {
   if (!existsSync(path)) {
     writeFileSync(path, '# Benchmark history\n\nAppended by `npm run bench -- --record`; newest last.\n');
   }
+  const [load] = report.loadAverage ?? [];
+  const busy = load === undefined ? '' : `, load average before the run ${load.toFixed(1)}`;
   const parts = [
-    `\n## ${report.date.slice(0, 16).replace('T', ' ')}\n\n${report.machine}, Node ${report.node}, loopback: ${report.loopback}\n`,
+    `\n## ${report.date.slice(0, 16).replace('T', ' ')}\n\n${report.machine}, Node ${report.node}, loopback: ${report.loopback}${busy}\n`,
   ];
   for (const benchCase of casesOf(report.results)) {
     const results = report.results.filter((result) => result.case === benchCase.name);
     parts.push(`\n### ${benchCase.name}: ${caseTitle(benchCase)}\n\n${markdownTable(benchCase, results)}\n`);
+  }
+  for (const trial of report.trials ?? []) {
+    parts.push(`\n### ${trial.name}: ${trial.title}\n\n${trialMarkdown(trial)}\n`);
   }
   appendFileSync(path, parts.join(''));
   console.log(`recorded in ${path}`);
@@ -210,6 +263,7 @@ async function main(): Promise<number> {
   }
   if (chosen.list) {
     for (const benchCase of CASES) console.log(`${benchCase.name.padEnd(18)} ${caseTitle(benchCase)}`);
+    for (const trial of TRIALS) console.log(`${trial.name.padEnd(18)} ${trial.title}`);
     return 0;
   }
   if (chosen.from === undefined && !chosen['plain-loopback'] && !isInNamespace()) {
@@ -231,8 +285,10 @@ async function main(): Promise<number> {
       const results = report.results.filter((result) => result.case === benchCase.name);
       console.log(`\n${benchCase.name}: ${caseTitle(benchCase)}\n${textTable(benchCase, results)}`);
     }
+    for (const trial of report.trials ?? [])
+      console.log(`\n${trial.name}: ${trial.title}\n${trialText(trial)}`);
   }
-  const goals = goalReport(report.results);
+  const goals = goalReport(report.results, report.trials);
   if (goals !== '') console.log(`\n${goals}`);
   if (chosen.record) record(report);
   if (chosen.chart) {
@@ -240,7 +296,11 @@ async function main(): Promise<number> {
     writeFileSync(path, drawChart(casesOf(report.results), report.results, report.date.slice(0, 10)));
     console.log(`drawn: ${path}`);
   }
-  const missed = CASES.flatMap((item) => judge(item, report.results)).some((line) => !line.met);
+  const lines = [
+    ...CASES.flatMap((item) => judge(item, report.results)),
+    ...(report.trials ?? []).flatMap(judgeTrial),
+  ];
+  const missed = lines.some((line) => !line.met);
   return chosen.check && missed ? 1 : 0;
 }
 

@@ -1,6 +1,7 @@
 /** Tables of results: for the terminal, for HISTORY.md, and the goals that were met or missed. */
 import { type BenchCase, CASES, FLV_OVER_RTMP_LIMIT, rtmpTwin } from './cases.ts';
 import type { Result } from './result.ts';
+import type { TrialResult } from './trial.ts';
 
 interface Column {
   readonly title: string;
@@ -104,13 +105,22 @@ function rowsOf(benchCase: BenchCase, results: readonly Result[]): string[][] {
   ];
 }
 
-/** A table with aligned columns for the terminal. */
-export function textTable(benchCase: BenchCase, results: readonly Result[]): string {
-  const rows = rowsOf(benchCase, results);
+function alignedLines(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const lines = rows.map((row) =>
+  return rows.map((row) =>
     row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  '),
   );
+}
+
+function markdownLines(rows: readonly (readonly string[])[]): string {
+  const [head = [], ...body] = rows;
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...body.map(line)].join('\n');
+}
+
+/** A table with aligned columns for the terminal. */
+export function textTable(benchCase: BenchCase, results: readonly Result[]): string {
+  const lines = alignedLines(rowsOf(benchCase, results));
   for (const result of results) {
     for (const remark of remarks(result)) lines.push(`  ${result.peer}: ${remark}`);
   }
@@ -119,9 +129,17 @@ export function textTable(benchCase: BenchCase, results: readonly Result[]): str
 
 /** The same as Markdown. */
 export function markdownTable(benchCase: BenchCase, results: readonly Result[]): string {
-  const [head = [], ...rows] = rowsOf(benchCase, results);
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
-  return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n');
+  return markdownLines(rowsOf(benchCase, results));
+}
+
+/** A trial's table with its notes, for the terminal. */
+export function trialText({ rows, notes }: TrialResult): string {
+  return [...alignedLines(rows), ...notes.map((note) => `  ${note}`)].join('\n');
+}
+
+/** The same as Markdown. */
+export function trialMarkdown({ rows, notes }: TrialResult): string {
+  return [markdownLines(rows), ...(notes.length === 0 ? [] : ['']), ...notes].join('\n');
 }
 
 export interface GoalLine {
@@ -152,8 +170,15 @@ export function judge(benchCase: BenchCase, results: readonly Result[]): GoalLin
   return lines;
 }
 
-/** Goals of all cases, one line each. */
-export function goalReport(results: readonly Result[]): string {
-  const lines = CASES.flatMap((benchCase) => judge(benchCase, results));
+export function judgeTrial({ name, goals }: TrialResult): GoalLine[] {
+  return goals.map(({ text, value, limit }) => ({
+    met: value <= limit,
+    text: `${name}: ${text}: ${Number(value.toFixed(3))}`,
+  }));
+}
+
+/** Goals of all cases and trials, one line each. */
+export function goalReport(results: readonly Result[], trials: readonly TrialResult[] = []): string {
+  const lines = [...CASES.flatMap((benchCase) => judge(benchCase, results)), ...trials.flatMap(judgeTrial)];
   return lines.map((line) => `${line.met ? 'met   ' : 'MISSED'}  ${line.text}`).join('\n');
 }

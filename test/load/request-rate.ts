@@ -60,14 +60,14 @@ export const requestRate: Trial = {
 };
 
 async function findTargets(server: TrialServer): Promise<Target[]> {
-  const list = async (path: string) => {
+  const list = async (path: string, variant: RegExp) => {
     const url = server.url(path);
-    return urisOf(await fetchText(url), url).find((one) => /(?:\.cmaf\/v\d+|\.ts|bench)\.m3u8/.test(one))!;
+    const found = urisOf(await fetchText(url), url).find((one) => variant.test(one));
+    if (found === undefined) throw new Error(`${url} names no playlist like ${variant.source}`);
+    return found;
   };
-  const tsList = await list('/live/bench.ts.m3u8').then(async (first) =>
-    first === undefined || !/m3u8/.test(first) ? await list('/live/bench.m3u8?format=ts') : first,
-  );
-  const llList = await list('/live/bench.ll.m3u8');
+  const tsList = await list('/live/bench.m3u8?format=ts', /\.ts\.m3u8/);
+  const llList = await list('/live/bench.ll.m3u8', /\.cmaf\/v\d+\.m3u8/);
   await fetchText(llList);
   await delay(FILL_MS);
   const segments = urisOf(await fetchText(tsList), tsList);

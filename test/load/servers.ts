@@ -32,6 +32,9 @@ export interface StartOptions {
   readonly folder: string;
   /** Bytes per second of one player's stream, for the bare loop. */
   readonly streamBytesPerSecond: number;
+  /** Elements inside the product's <config>, and inside <application name="live"> of its policy. */
+  readonly config?: string;
+  readonly live?: string;
 }
 
 interface Launch {
@@ -70,10 +73,10 @@ function sluice(executable: string | undefined): Server {
       const shown = spawnSync(command, [...prefix, 'version'], { encoding: 'utf8' });
       return shown.stdout.trim().split('\n')[0] ?? '';
     },
-    launch: ({ benchCase, folder }, ports) => {
+    launch: ({ benchCase, folder, config = '', live = '' }, ports) => {
       const conf = join(folder, 'conf');
       mkdirSync(conf);
-      writeSluiceConfiguration(conf, ports, benchCase);
+      writeSluiceConfiguration(conf, ports, benchCase, { config, live });
       return { command, args: [...prefix, 'run', '-c', conf] };
     },
   };

@@ -4,8 +4,16 @@ import { join } from 'node:path';
 import type { BenchCase } from './cases.ts';
 import type { Ports } from './servers.ts';
 
-/** `folder` gets config.xml and policy.xml. Players above the shipped limit per address get a higher one. */
-export function writeSluiceConfiguration(folder: string, ports: Ports, benchCase: BenchCase): void {
+/**
+ * `folder` gets config.xml and policy.xml. Players above the shipped limit per address get a higher one. `more` has
+ * further elements of <config> and of the application live.
+ */
+export function writeSluiceConfiguration(
+  folder: string,
+  ports: Ports,
+  benchCase: BenchCase,
+  more: { readonly config: string; readonly live: string },
+): void {
   const room = benchCase.count + 1000;
   writeFileSync(
     join(folder, 'config.xml'),
@@ -13,6 +21,7 @@ export function writeSluiceConfiguration(folder: string, ports: Ports, benchCase
   <rtmp><ip>127.0.0.1</ip><port>${ports.rtmp}</port><sport>${ports.rtmps}</sport></rtmp>
   <http><ip>127.0.0.1</ip><port>${ports.http}</port><sport>${ports.https}</sport></http>
   <limits><connections>${Math.max(20_000, room)}</connections><per-address>${room}</per-address></limits>
+  ${more.config}
 </config>
 `,
   );
@@ -20,7 +29,7 @@ export function writeSluiceConfiguration(folder: string, ports: Ports, benchCase
   writeFileSync(
     join(folder, 'policy.xml'),
     `<policy>
-  <application name="live">${play}</application>
+  <application name="live">${play}${more.live}</application>
 </policy>
 `,
   );

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { MAX_WAITING } from '../../../src/media/stream-hub.ts';
 import { makeStreamKey } from '../../../src/media/stream-key.ts';
 import { MemorySink } from '../../support/memory-sink.ts';
 import { addVideo, TestHub, writeVideo } from '../../support/test-hub.ts';
@@ -88,6 +89,65 @@ test('hub: a player that waited in vain is told', () => {
   t.hub.subscribe(KEY, toyFormat, sink, 'gop', 10_000);
   t.advanceMs(10_200);
   assert.equal(sink.endReason, 'Nobody publishes live/cam now.');
+  assert.deepEqual(t.hub.streams(), []);
+});
+
+test('hub: each viewer waits its own time, counted from when it came', () => {
+  const t = new TestHub();
+  const [first, second] = [new MemorySink(), new MemorySink()];
+  t.hub.subscribe(KEY, toyFormat, first, 'gop', 10_000);
+  t.advanceMs(6000);
+  t.hub.subscribe(KEY, toyFormat, second, 'gop', 10_000);
+  t.advanceMs(4200);
+  assert.deepEqual([first.endReason, second.endReason], ['Nobody publishes live/cam now.', null]);
+  t.advanceMs(6000);
+  assert.equal(second.endReason, 'Nobody publishes live/cam now.');
+  assert.deepEqual(t.hub.streams(), []);
+});
+
+test('hub: whoever waited is not ended when its time comes while the stream is live', async () => {
+  const t = new TestHub();
+  const sink = new MemorySink();
+  t.hub.subscribe(KEY, toyFormat, sink, 'gop', 1000);
+  const publication = t.hub.publish(KEY, t.owner('p1'));
+  addVideo(publication);
+  t.advanceMs(5000);
+  writeVideo(publication, 0, true);
+  await t.settle();
+  assert.equal(sink.endReason, null);
+  assert.equal(sink.text, 'Hh264;K0:0;');
+});
+
+test('hub: a consumer that waited in vain is told once, and viewers go on waiting', () => {
+  const t = new TestHub();
+  const sink = new MemorySink();
+  const told: string[] = [];
+  const consumer = {
+    onTracks: () => undefined,
+    onFrame: () => undefined,
+    onPause: () => undefined,
+    onEnd: (reason: string) => told.push(reason),
+  };
+  const { detach } = t.hub.consume(KEY, consumer, 1000);
+  t.hub.subscribe(KEY, toyFormat, sink, 'gop', 5000);
+  t.advanceMs(1200);
+  assert.deepEqual(told, ['Nobody publishes live/cam now.']);
+  assert.equal(sink.endReason, null);
+  detach();
+  t.advanceMs(5000);
+  assert.deepEqual(told, ['Nobody publishes live/cam now.']);
+  assert.deepEqual(t.hub.streams(), []);
+});
+
+test('hub: those who wait are bounded; who leaves makes room', () => {
+  const t = new TestHub();
+  const join = () => t.hub.subscribe(KEY, toyFormat, new MemorySink(), 'gop', 60_000);
+  const all = Array.from({ length: MAX_WAITING }, join);
+  assert.throws(join, { reason: 'limit' });
+  all[0]!.close();
+  all.push(join());
+  assert.throws(join, { reason: 'limit' });
+  for (const subscription of all) subscription.close();
   assert.deepEqual(t.hub.streams(), []);
 });
 
