@@ -32,14 +32,13 @@ async function change(path, options) {
 
 let control = null;
 
-/**
- * Whether the server lets this browser start, stop and delete recordings. It says so in its answer to a request that
- * names no stream: it refuses that either way, but only who may not is told "denied".
- */
+/** Whether the server lets this browser start, stop and delete recordings. */
 export function canControlRecordings() {
-  control ??= fetch('/api/v1/recordings/stop', { method: 'POST' }).then(
-    (response) => response.status === 400,
-    () => false,
-  );
+  control ??= fetch('/api/v1/recordings/active')
+    .then((response) => response.json())
+    .then(
+      (answer) => answer.control === true,
+      () => false,
+    );
   return control;
 }

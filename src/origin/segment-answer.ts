@@ -31,15 +31,42 @@ export async function sendSegment(
     await sendFile(request, segment.file, origin.readers, options);
     return;
   }
-  const clear =
-    segment.file === '' ? segment.parts.map((part) => part.bytes) : [await readFile(segment.file)];
-  const bytes = keys === null ? clear : [keys.encrypt(segment, clear)];
+  const clear = segment.file === '' ? inOnePiece(segment) : await readFile(segment.file);
+  const bytes = keys === null ? clear : keys.encrypt(segment, [clear]);
   sendBytes(
     request,
-    bytes,
+    [bytes],
     { etag: `"${segment.sequence}-${segment.sizeBytes}"`, modifiedMs: Number.NaN },
     options,
   );
+}
+
+/**
+ * The bytes of a complete segment in memory as one view: each answer is then one write and not one for each part. Where
+ * the parts do not lie side by side they are moved, once, and become views of the whole: nothing is kept twice.
+ */
+function inOnePiece(segment: Segment): Buffer {
+  const first = segment.parts[0]?.bytes;
+  if (first === undefined) return Buffer.alloc(0);
+  const { buffer, byteOffset } = first;
+  let end = byteOffset;
+  for (const { bytes } of segment.parts) {
+    if (bytes.buffer !== buffer || bytes.byteOffset !== end) return moveTogether(segment);
+    end += bytes.length;
+  }
+  return Buffer.from(buffer, byteOffset, end - byteOffset);
+}
+
+function moveTogether(segment: Segment): Buffer {
+  const whole = Buffer.concat(segment.parts.map((part) => part.bytes));
+  let at = 0;
+  // A new array: who sends the old one goes on with it.
+  segment.parts = segment.parts.map((part) => {
+    const bytes = whole.subarray(at, at + part.bytes.length);
+    at += bytes.length;
+    return { ...part, bytes };
+  });
+  return whole;
 }
 
 /** Chunk by chunk, as low-latency DASH has it: the answer ends with the segment. */

@@ -62,6 +62,8 @@ export class SegmentOrigin {
 
   /** The stream in MPEG-TS segments; begins to make them. Throws RejectedError when nobody publishes it. */
   openTs(key: StreamKey, host: string): TsStream {
+    const running = this.ts.get(key.text);
+    if (running !== undefined && !running.isOver) return running;
     const settings = this.settings(key, host);
     return this.open(
       this.ts,
@@ -78,6 +80,8 @@ export class SegmentOrigin {
 
   /** The stream in CMAF tracks. */
   openCmaf(key: StreamKey, host: string): CmafStream {
+    const running = this.cmaf.get(key.text);
+    if (running !== undefined && !running.isOver) return running;
     const settings = this.settings(key, host);
     const { clock } = this.context;
     return this.open(
@@ -101,7 +105,6 @@ export class SegmentOrigin {
     make: () => P,
   ): SegmentedStream<P> {
     const existing = streams.get(key.text);
-    if (existing !== undefined && !existing.isOver) return existing;
     // What ended for good is only kept for late segments; a new publisher begins a new list with higher numbers.
     const { hub } = this.context;
     const isBack = hub.find(key.text)?.state === 'live' || hub.onDemandStreams().has(key.text);

@@ -120,6 +120,10 @@ export class SegmentedStream<P extends Packager = Packager> implements FrameCons
 
   /** Waits for the first segment; false when none came in time. */
   async ready(): Promise<boolean> {
+    if (this.isReady) {
+      this.touch();
+      return true;
+    }
     const limitMs =
       Math.max(MIN_FIRST_WAIT_MS, this.settings.durationMs * FIRST_SEGMENT_TARGETS) + this.waitMs();
     await this.until(() => this.isReady, limitMs);

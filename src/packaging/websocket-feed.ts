@@ -14,7 +14,7 @@ const LENGTH_16 = 126;
 const LENGTH_64 = 127;
 
 /** Where the piece of a prologue that begins at `at` ends; every piece becomes a message. */
-export type PieceEnd = (bytes: Uint8Array, at: number) => number;
+type PieceEnd = (bytes: Uint8Array, at: number) => number;
 
 /** The format with `ws-` before its name. Without `pieceEnd` a prologue is one message. */
 export function webSocketFormat(

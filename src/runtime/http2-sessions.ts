@@ -177,7 +177,9 @@ export class Http2Sessions {
   private expel(peer: Peer, cause: string): void {
     if (peer.session.destroyed) return;
     this.options.log.counted('http2.flood', { remote: peer.remote, cause });
-    peer.session.destroy(undefined, NGHTTP2_ENHANCE_YOUR_CALM);
+    // `destroy` forgets a code that comes without an error.
+    peer.session.goaway(NGHTTP2_ENHANCE_YOUR_CALM);
+    peer.session.destroy();
     // The GOAWAY has a moment; `check` does the rest for a peer that keeps its side open.
     peer.isLeaving = true;
     peer.requests = 0;

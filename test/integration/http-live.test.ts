@@ -238,10 +238,15 @@ describe('waiting for a stream', () => {
     for (const body of bodies) assert.ok(body.status === 200 || body.status === 101);
   });
 
-  test('viewers that waited in vain get 404 or the close frame 4404, with the reason', async () => {
+  test('viewers that waited in vain get 404 or the close frame 4404, with the reason', async (t) => {
     const http = openLive(server.http('/short/never.mp4'));
     const webSocket = openLive(`${base('ws')}/short/never.mp4`);
     const http2 = openHttp2(base('https'), '/short/never.mp4');
+    const rtmp = await RtmpPeer.open({ port: server.rtmpPort, app: 'short' });
+    t.after(() => rtmp.close());
+    await rtmp.play('never');
+    // RTMP players are held 10 s where the policy says nothing.
+    await until('RTMP is told', () => rtmp.has('NetStream.Play.StreamNotFound'), 5000);
     await until('the end', () => http.closed && webSocket.closed && http2.closed);
     assert.equal(http.status, 404);
     assert.match(http.text, /Nobody publishes short\/never now/);

@@ -20,7 +20,7 @@ import { TestServer } from '../support/test-server.ts';
 
 const IS_LONG = process.env['SLUICE_TEST_ALL'] === '1';
 const PLAY_SECONDS = IS_LONG ? 20 : 5;
-const CLIP_SECONDS = IS_LONG ? 180 : 60;
+const CLIP_SECONDS = IS_LONG ? 230 : 60;
 const START_LIMIT_SECONDS = 15;
 const WARM_UP_MS = 5000;
 /** Pictures a second of all clips. */

@@ -181,6 +181,7 @@ export class PagesSite {
         : { code: 0, total: 1, streams: total === 0 ? [] : [summary] },
       '/api/v1/recordings/active': {
         code: 0,
+        control: this.control,
         recordings: [...this.recording].map((stream) => ({ stream, state: 'recording', error: '' })),
       },
       '/api/rec/live/cam': { dirs: total === 0 ? [] : [DAY] },
@@ -200,7 +201,7 @@ export class PagesSite {
     const query = new URL(request.url ?? '/', 'http://site').searchParams;
     const key = `${body.app}/${body.stream}`;
     const isDelete = request.method === 'DELETE';
-    const status = this.control ? (body.stream === undefined && !isDelete ? 400 : 200) : 403;
+    const status = this.control ? 200 : 403;
     if (status === 200) {
       if (isDelete) this.recorded = this.recorded.filter((file) => file !== query.get('file'));
       else if (path.endsWith('/start')) this.recording?.add(key);

@@ -16,7 +16,9 @@ const secondsSince = (date) => (date ? (Date.now() - Number(date)) / 1000 : Numb
 
 const PLAYERS = {
   'hls.js': ({ url, lowLatency, config }) => {
-    const player = new Hls({ lowLatencyMode: lowLatency, ...config });
+    // While its worker is starting, hls.js 1.7.4 forgets which parts of the first segment it has when a playlist comes
+    // in between, and leaves a hole there: seen on busy machines.
+    const player = new Hls({ lowLatencyMode: lowLatency, enableWorker: !lowLatency, ...config });
     player.on(Hls.Events.ERROR, (_, { fatal, type, details, error }) =>
       fail(`${fatal ? 'FATAL ' : ''}${type} ${details} ${error?.message ?? ''}`),
     );

@@ -26,17 +26,28 @@ const TYPE_PLAYLIST = 'application/vnd.apple.mpegurl';
 export class HlsServer {
   private readonly context: ModuleContext;
   private readonly lists = new WeakMap<object, HlsList>();
+  /** Of the path that was looked at last: between `accepts` and `handle` it is the same. */
+  private lastPath = '';
+  private lastAddress: Address | null = null;
 
   constructor(context: ModuleContext) {
     this.context = context;
   }
 
   accepts(method: string, path: string): boolean {
-    return (method === 'GET' || method === 'HEAD') && hlsAddress(path) !== null;
+    return (method === 'GET' || method === 'HEAD') && this.addressOf(path) !== null;
+  }
+
+  private addressOf(path: string): Address | null {
+    if (path !== this.lastPath) {
+      this.lastAddress = hlsAddress(path);
+      this.lastPath = path;
+    }
+    return this.lastAddress;
   }
 
   async handle(request: HttpRequest): Promise<void> {
-    const address = hlsAddress(request.path)!; // accepts tested it
+    const address = this.addressOf(request.path)!; // accepts tested it
     switch (address.kind) {
       case 'segment':
         await this.tsSegment(request, address);
@@ -155,7 +166,8 @@ export class HlsServer {
     trackName: string | null,
     viewer: SegmentViewer,
   ): Promise<void> {
-    if (!(await stream.ready())) throw nobodyPublishes(stream.key);
+    if (stream.isReady) stream.touch();
+    else if (!(await stream.ready())) throw nobodyPublishes(stream.key);
     const list = this.listOf(stream, trackName);
     const { query } = request;
     const delay = Number(query.get('delay') ?? 0);

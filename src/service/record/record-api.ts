@@ -51,7 +51,8 @@ export class RecordApi {
     const isRead = method === 'GET' || method === 'HEAD';
     if (what === '' && isRead) this.send(request, await this.list(request.query));
     else if (what === '' && method === 'DELETE') this.send(request, await this.remove(request));
-    else if (what === 'active' && isRead) this.send(request, this.active());
+    else if (what === 'active' && isRead)
+      this.send(request, { control: this.mayControl(request), ...this.active() });
     else if (what === 'start' && method === 'POST') this.send(request, await this.start(request));
     else if (what === 'stop' && method === 'POST') this.send(request, await this.stop(request));
     else {
@@ -233,6 +234,17 @@ export class RecordApi {
   private pathOf(recorder: Recorder): string {
     const { lastFile } = recorder;
     return lastFile === '' ? '' : this.service.index.pathOf(lastFile);
+  }
+
+  /** For pages, which offer no button that would be refused. */
+  private mayControl(request: HttpRequest): boolean {
+    try {
+      this.checkControl(request);
+      return true;
+    } catch (error) {
+      if (error instanceof RejectedError) return false;
+      throw error;
+    }
   }
 
   /** Throws RejectedError when this peer may not change anything. */

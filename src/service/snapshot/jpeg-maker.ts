@@ -10,7 +10,7 @@ const MAX_CHILDREN = 2;
 const MAX_WAITING = 16;
 const MAX_JPEG_BYTES = 8 * 1024 * 1024;
 const MAX_COMPLAINT_CHARACTERS = 500;
-export const TIME_LIMIT_MS = 5000;
+const TIME_LIMIT_MS = 5000;
 
 const ARGUMENTS: readonly string[] = [
   ['-hide_banner', '-loglevel', 'error', '-nostdin', '-protocol_whitelist', 'pipe', '-threads', '1'],

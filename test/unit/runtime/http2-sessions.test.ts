@@ -21,9 +21,12 @@ class FakeSession extends EventEmitter {
     this.closed = true;
   }
 
-  destroy(_error: undefined, code: number): void {
-    this.destroyed = true;
+  goaway(code: number): void {
     this.code = code;
+  }
+
+  destroy(): void {
+    this.destroyed = true;
   }
 }
 
@@ -131,6 +134,7 @@ test('http2 sessions: counts begin anew at each look', () => {
       rig.lines.map((line) => [line.event, line.fields['remote']]),
       [['http2.flood', '192.0.2.1']],
     );
+    assert.match(String(rig.lines[0]?.fields['cause']), new RegExp(name));
     act(session);
     assert.equal(rig.lines.length, 1);
     rig.pass(5001);
