@@ -307,16 +307,24 @@ test('record: removing one file, and a range; what is being recorded stays', asy
   assert.equal((await get(first!.url)).status, 404);
   assert.equal((await send('DELETE', `/api/v1/recordings?stream=rec/own&file=${first!.file}`)).status, 404);
   assert.equal((await send('DELETE', '/api/v1/recordings?stream=rec/own')).status, 400);
+  // A stream of its own: it is still being published, however slow the machine is.
+  const still = await ClipPublisher.start({
+    port: server.rtmpPort,
+    app: 'rec',
+    name: 'still',
+    speed: 1,
+    leadMs: 3000,
+  });
+  await until('an open file', async () => (await recordings('rec/still')).some((entry) => entry.open));
   const range = 'start=2001-01-01T00:00:00Z&end=2101-01-01T00:00:00Z';
-  const all = await send('DELETE', `/api/v1/recordings?stream=rec/own&${range}`);
+  const all = await send('DELETE', `/api/v1/recordings?stream=rec/still&${range}`);
   const { kept } = JSON.parse(all.text) as { kept: { reason: string }[] };
   assert.deepEqual(
     kept.map((entry) => entry.reason),
     ['It is being recorded.'],
   );
-  assert.ok(
-    (await recordings('rec/own')).every((entry) => entry.open || Date.parse(entry.end) > Date.now() - 5000),
-  );
+  assert.ok((await recordings('rec/still')).some((entry) => entry.open));
+  still.stop();
 });
 
 test('record: a session ends with the publisher, and its name tells how long it was', async () => {
@@ -328,7 +336,8 @@ test('record: a session ends with the publisher, and its name tells how long it 
   assert.match(file.file, /^live\/cam-0-\d{4,}\.flv$/);
   assert.equal(Number(/-(\d+)\.flv$/.exec(file.file)![1]), Math.round(file.duration * 1000));
   assert.equal((await get(file.url)).body.subarray(0, 3).toString(), 'FLV');
-  assert.deepEqual(readdirSync(join(server.folder, 'rec', '.index')).sort(), ['live~2fcam', 'live~2flater']);
+  const kept = readdirSync(join(server.folder, 'rec', '.index')).filter((name) => name.startsWith('live'));
+  assert.deepEqual(kept.sort(), ['live~2fcam', 'live~2flater']);
 });
 
 test('record: an index that was damaged is made again at the next start', async () => {
