@@ -29,7 +29,7 @@ export interface ListedSegment {
   readonly parts: readonly ListedPart[];
 }
 
-export interface RenditionReport {
+interface RenditionReport {
   readonly uri: string;
   /** -1 = not said. */
   readonly lastMsn: number;

@@ -21,7 +21,6 @@ interface Answer {
   readonly body: string;
 }
 
-/** Several of these exist in one state of the list: a batch of answers must be of one. */
 const HEAD_END = '\r\n\r\n';
 const CONNECT_AT_ONCE = 100;
 

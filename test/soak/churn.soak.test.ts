@@ -4,58 +4,19 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
-import { ClipPublisher } from '../support/clip-publisher.ts';
 import { openFlv } from '../support/flv-body.ts';
 import { orderFault } from '../support/flv-tags.ts';
 import { ask } from '../support/http-client.ts';
 import { RtmpPeer } from '../support/rtmp-peer.ts';
 import { TestServer } from '../support/test-server.ts';
-import { until } from '../support/until.ts';
-
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
+import { handleCount, heapBytes, pause, publishAndGo, Random } from './coming-and-going.ts';
 
 const MINUTES = Number(process.env['SOAK_MINUTES'] ?? 3);
 const STREAMS = 6;
 const PLAYERS = 24;
 const SLACK_BYTES = 8 * 1024 * 1024;
 
-class Random {
-  private state = 0x2545f491;
-
-  /** A whole number below `limit`; the same run of numbers every time. */
-  below(limit: number): number {
-    this.state = (Math.imul(this.state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((this.state / 2 ** 32) * limit);
-  }
-}
-
 const random = new Random();
-
-function pause(ms: number): Promise<void> {
-  return new Promise((done) => setTimeout(done, ms));
-}
-
-async function publishAndGo(server: TestServer, name: string, isOver: () => boolean): Promise<void> {
-  while (!isOver()) {
-    const tls = random.below(3) === 0;
-    const publisher = await ClipPublisher.start({
-      port: tls ? server.rtmpsPort : server.rtmpPort,
-      tls,
-      name,
-    });
-    await pause(500 + random.below(4000));
-    if (random.below(2) === 0) publisher.crash();
-    else publisher.stop();
-    await until(`the free name ${name}`, () => {
-      const stream = server.application.context.hub.find(`live/${name}`);
-      return stream === undefined || stream.state !== 'live';
-    });
-    await pause(random.below(600));
-  }
-}
 
 async function playAndGo(server: TestServer, isOver: () => boolean): Promise<void> {
   const { httpPort, httpsPort } = server;
@@ -93,16 +54,6 @@ async function playAndGo(server: TestServer, isOver: () => boolean): Promise<voi
   }
 }
 
-function heapBytes(): number {
-  collect();
-  collect();
-  return process.memoryUsage().heapUsed;
-}
-
-function handleCount(): number {
-  return process.getActiveResourcesInfo().filter((name) => /^(TCP|TLS|Pipe|Timeout)/.test(name)).length;
-}
-
 test(`soak: ${MINUTES} minutes of coming and going`, { timeout: (MINUTES + 2) * 60_000 }, async () => {
   const server = await TestServer.start({
     config: '<log><level>info</level></log>',
@@ -115,7 +66,7 @@ test(`soak: ${MINUTES} minutes of coming and going`, { timeout: (MINUTES + 2) * 
     const end = Date.now() + seconds * 1000;
     const isOver = () => Date.now() > end;
     await Promise.all([
-      ...Array.from({ length: STREAMS }, (_, i) => publishAndGo(server, `soak${i}`, isOver)),
+      ...Array.from({ length: STREAMS }, (_, i) => publishAndGo(server, `soak${i}`, random, isOver)),
       ...Array.from({ length: PLAYERS }, () => playAndGo(server, isOver)),
     ]);
     const calm = () => sessions.size === 0 && limits.open === 0 && hub.streams().length === 0;

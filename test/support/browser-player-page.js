@@ -62,7 +62,9 @@ const PLAYERS = {
       .then(() => player.load(url))
       .catch((error) => fail(`FATAL load ${error.code} ${error.message}`));
     state.latency = () => player.getStats().liveLatency;
-    state.wallClock = () => secondsSince(player.getPlayheadTimeAsDate());
+    // Shaka 5.2.12 takes the time of a ProducerReferenceTime without the offset of its Period.
+    state.wallClock = () =>
+      url.includes('.mpd') ? Number.NaN : secondsSince(player.getPlayheadTimeAsDate());
     state.tracks = () =>
       player.getVariantTracks().map(({ videoCodec, audioCodec }) => `${videoCodec} ${audioCodec}`);
     state.stop = () => player.destroy();

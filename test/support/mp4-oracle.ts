@@ -1,7 +1,7 @@
 /** A foreign opinion on MP4: what mp4box.js (GPAC's parser) reads in an initialization section and its segments. */
 import { createFile, MP4BoxBuffer } from 'mp4box';
 
-export interface OracleSample {
+interface OracleSample {
   /** Ticks. */
   readonly dts: number;
   readonly cts: number;
@@ -10,7 +10,7 @@ export interface OracleSample {
   readonly isSync: boolean;
 }
 
-export interface OracleTrack {
+interface OracleTrack {
   readonly id: number;
   /** By RFC 6381. */
   readonly codec: string;
