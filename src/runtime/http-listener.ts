@@ -307,7 +307,7 @@ export class HttpListener {
       response.setHeader('Access-Control-Allow-Origin', this.options.corsOrigin);
       response.setHeader(
         'Access-Control-Expose-Headers',
-        'Location, Content-Length, Content-Range, ETag, Link',
+        'Location, Content-Length, Content-Range, ETag, Link, X-Sluice-Start, X-Sluice-End',
       );
     }
   }

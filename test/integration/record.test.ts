@@ -193,8 +193,9 @@ test('record: lists by stream, time and page', async () => {
   assert.equal((page['recordings'] as unknown as FileView[]).length, 1);
   assert.equal(page['page'], 1);
   assert.deepEqual(await recordings('cam', '&app=live&end=2001-01-01T00:00:00Z'), []);
-  const starts = (await recordings('live/cam')).map((one) => one.start).sort();
-  const until = encodeURIComponent(starts[0]!.replace('Z', '+00:00'));
+  const starts = (await recordings('live/cam')).map((one) => Date.parse(one.start));
+  const earliest = new Date(Math.min(...starts)).toISOString();
+  const until = encodeURIComponent(earliest.replace('Z', '+00:00'));
   assert.deepEqual(await recordings('live/cam', `&end=${until}`), []);
   const early = await recordings(
     'live/cam',

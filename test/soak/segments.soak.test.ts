@@ -28,6 +28,7 @@ const BUFFER_SLACK_BYTES = 16 * 1024 * 1024;
 const KEPT_BYTES = 1024;
 /** Of one request: longer than any wait of the server, so a request that is forgotten shows. */
 const ANSWER_LIMIT_MS = 60_000;
+const NOT_THERE = new Set([404, 415, 503]);
 const POLICY = `<application name="live">
   <publish><grace>1s</grace></publish>
   <hls duration="1s" part="200ms"/>
@@ -50,7 +51,7 @@ class Viewer {
     this.port = port;
   }
 
-  /** The text of the answer; null when it is not there (404 and 503: nobody publishes now, or too old). */
+  /** The text of the answer; null when it is not there: nobody publishes now, too old, or encrypted (415, DASH). */
   get(path: string): Promise<string | null> {
     return new Promise((resolve, reject) => {
       const { port, agent } = this;
@@ -63,7 +64,7 @@ class Viewer {
           const { statusCode = 0 } = response;
           const text = Buffer.concat(pieces).toString('latin1');
           if (statusCode === 200) resolve(text);
-          else if (statusCode === 404 || statusCode === 503) {
+          else if (NOT_THERE.has(statusCode)) {
             counts.gone++;
             resolve(null);
           } else reject(new Error(`${path} is answered ${statusCode}: ${text.slice(0, 200)}`));

@@ -255,7 +255,8 @@ globalThis.playAndReport = async (request) => {
   PLAYERS[request.player](request);
   const play = () =>
     media.play().catch((error) => error.name === 'AbortError' || fail(`play: ${error.message}`));
-  if (request.player !== 'dash.js') play();
+  // The others begin by themselves, or as soon as there is something to show.
+  if (request.player !== 'dash.js' && request.player !== 'shaka') play();
   const seen = { startMs: -1, currentTimes: [], stalls: 0, longestStallMs: 0, jumps: 0 };
   const latencies = [];
   const wallClocks = [];
