@@ -14,6 +14,8 @@ export async function openHls(video, choice, events, signal) {
   const lowLatencyMode = choice.way === 'll-hls';
   const hls = new Hls({
     lowLatencyMode,
+    // With its worker, hls.js 1.7.4 may leave a hole in the first low-latency segment.
+    enableWorker: !lowLatencyMode,
     backBufferLength: 30,
     maxLiveSyncPlaybackRate: 1.1,
     ...(lowLatencyMode ? {} : { liveSyncDurationCount: 2 }),

@@ -15,11 +15,11 @@ import { TestServer } from '../support/test-server.ts';
 const BROWSER = { 'user-agent': 'Mozilla/5.0 (test)' };
 
 let server: TestServer;
-const publishers: ClipPublisher[] = [];
+const publishers = new Map<string, ClipPublisher>();
 
 const publish = async (name: string, types: readonly number[] = [TAG_AUDIO, TAG_VIDEO]) => {
   const publisher = await ClipPublisher.start({ port: server.rtmpPort, name, types, leadMs: 0 });
-  publishers.push(publisher);
+  publishers.set(name, publisher);
   return publisher;
 };
 
@@ -43,7 +43,7 @@ before(async () => {
 });
 
 after(async () => {
-  for (const publisher of publishers) publisher.stop();
+  for (const publisher of publishers.values()) publisher.stop();
   await server.close();
 });
 
@@ -190,7 +190,7 @@ test('dash: low latency names the segment that is being made', async () => {
 test('dash: a republish is a new Period', async () => {
   const path = locationOf((await get('/live/back.mpd')).text);
   const before = await manifest(path);
-  publishers.find((one) => one.sent.length > 0 && one === publishers[3])!.stop();
+  publishers.get('back')!.stop(); // published before
   await server.until('the end', () => server.application.context.hub.find('live/back')?.state !== 'live');
   const between = await manifest(path);
   assert.deepEqual(checkMpdUpdate(before, between), []);
@@ -215,7 +215,7 @@ test('dash: a republish is a new Period', async () => {
 test('dash: the end of a stream makes it static', async () => {
   const path = locationOf((await get('/live/short.mpd')).text);
   const before = await manifest(path);
-  publishers[4]!.stop();
+  publishers.get('short')!.stop(); // published before
   await server.until('the end', () => server.application.context.hub.find('live/short') === undefined);
   const after = await manifest(path);
   assert.equal(after.isDynamic, false);

@@ -9,6 +9,9 @@ import {
   type Variant,
 } from '../../wire/hls/master-playlist.ts';
 
+/** What segments to come may be larger than those so far: BANDWIDTH is a promise. */
+const HEADROOM = 1.1;
+
 /** The master playlist with this stream as its only variant. */
 export function tsMaster(stream: TsStream, query: string): string {
   const { store, leftOut } = stream.packager;
@@ -19,7 +22,7 @@ export function tsMaster(stream: TsStream, query: string): string {
       carried,
     ),
     uri: `${encodeURIComponent(stream.key.name)}.ts.m3u8`,
-    peakBitrateBps: store.peakBitrateBps,
+    peakBitrateBps: store.peakBitrateBps * HEADROOM,
     averageBitrateBps: store.averageBitrateBps,
   };
   return serializeMasterPlaylist([variant], query);
@@ -77,7 +80,7 @@ function cmafVariant(folder: string, main: CmafTrack, audios: readonly CmafTrack
   return {
     ...variantOf(main.track.kind === 'video' ? main.track : undefined, codecs),
     uri: `${folder}/${main.name}.m3u8`,
-    peakBitrateBps: main.store.peakBitrateBps + sound,
+    peakBitrateBps: (main.store.peakBitrateBps + sound) * HEADROOM,
     averageBitrateBps: main.store.averageBitrateBps + soundAverage,
     audioGroup: group,
   };

@@ -84,7 +84,8 @@ export class HlsList {
     const first = segments[0]!; // the callers made sure
     const { store } = this;
     const target = store.targetDurationSeconds;
-    const end = segments.at(-1)!.endPts;
+    // Seen from the end of what is listed, which may be in the open segment.
+    const end = store.open?.endPts ?? segments.at(-1)!.endPts;
     const entries = segments.map((segment) => {
       const isRecent = withParts && end - segment.endPts < PART_TARGETS * target * 1_000_000;
       return this.entryOf(segment, isRecent);

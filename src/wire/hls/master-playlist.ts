@@ -42,11 +42,12 @@ export function serializeMasterPlaylist(
 ): string {
   const suffix = query === '' ? '' : `?${query}`;
   let text = `#EXTM3U\n#EXT-X-VERSION:${renditions.length > 0 ? VERSION_RENDITIONS : VERSION_PLAIN}\n`;
-  if (renditions.length > 0) text += '#EXT-X-INDEPENDENT-SEGMENTS\n';
   for (const { group, uri, name, language, channels, isDefault } of renditions) {
-    const list = ['TYPE=AUDIO', `GROUP-ID="${group}"`, `NAME="${name}"`];
+    const list = ['TYPE=AUDIO', `GROUP-ID="${group}"`, `NAME="${name.replaceAll(/["\r\n]/g, "'")}"`];
     if (language !== '') list.push(`LANGUAGE="${language}"`);
-    list.push(`DEFAULT=${isDefault ? 'YES' : 'NO'}`, 'AUTOSELECT=YES');
+    // Players choose by language; what has none is chosen by a person.
+    const isChosen = isDefault || language !== '';
+    list.push(`DEFAULT=${isDefault ? 'YES' : 'NO'}`, `AUTOSELECT=${isChosen ? 'YES' : 'NO'}`);
     if (channels > 0) list.push(`CHANNELS="${channels}"`);
     text += `#EXT-X-MEDIA:${list.join(',')},URI="${uri}${suffix}"\n`;
   }

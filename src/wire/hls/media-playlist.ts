@@ -8,6 +8,8 @@
 const VERSION_TS = 3;
 /** EXT-X-MAP in a list that is not of I-frames only. */
 const VERSION_MAP = 6;
+/** EXT-X-GAP. */
+const VERSION_GAP = 8;
 /** EXT-X-SKIP. */
 const VERSION_SKIP = 9;
 
@@ -130,6 +132,7 @@ export function serializeMediaPlaylist(playlist: MediaPlaylist, query = ''): str
 
 function version({ entries, skipped = 0, lowLatency }: MediaPlaylist): number {
   if (skipped > 0 || lowLatency !== undefined) return VERSION_SKIP;
+  if (entries.some((entry) => entry.isGap === true)) return VERSION_GAP;
   return entries.some((entry) => entry.mapUri !== undefined) ? VERSION_MAP : VERSION_TS;
 }
 
