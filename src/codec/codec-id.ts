@@ -16,7 +16,13 @@ export type CodecId =
   | 'flac'
   | 'g711a'
   | 'g711u'
+  | 'g722'
+  | 'g726'
+  /** 16-bit samples, big endian as in RTP (RFC 3551 section 4.5.11). */
+  | 'l16'
   | 'speex'
+  /** Motion JPEG: every frame is a whole JPEG picture. */
+  | 'mjpeg'
   | 'data'
   /** Relayed to RTMP and FLV untouched; the FLV codec id is kept in the CodecConfig. */
   | 'unknown-video'
@@ -46,6 +52,10 @@ export const CODECS: Readonly<Record<CodecId, CodecFacts>> = {
   flac: { kind: 'audio', label: 'FLAC', fourCc: 'fLaC', flvId: -1 },
   g711a: { kind: 'audio', label: 'G.711 A-law', fourCc: '', flvId: 7 },
   g711u: { kind: 'audio', label: 'G.711 mu-law', fourCc: '', flvId: 8 },
+  g722: { kind: 'audio', label: 'G.722', fourCc: '', flvId: -1 },
+  g726: { kind: 'audio', label: 'G.726', fourCc: '', flvId: -1 },
+  l16: { kind: 'audio', label: 'PCM 16 bit', fourCc: '', flvId: -1 },
+  mjpeg: { kind: 'video', label: 'Motion JPEG', fourCc: '', flvId: -1 },
   speex: { kind: 'audio', label: 'Speex', fourCc: '', flvId: 11 },
   data: { kind: 'data', label: 'data', fourCc: '', flvId: -1 },
   'unknown-video': { kind: 'video', label: 'unknown video', fourCc: '', flvId: -1 },
