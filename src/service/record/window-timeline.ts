@@ -20,6 +20,8 @@ const MAX_SEGMENTS = 60_000;
 /** Files that go on from one another meet this exactly; the last frame of sound may reach into the next one. */
 const MAX_JOINT_MS = 50;
 const ROUNDING_MS = 2;
+/** A file this short that lacks a track of the one before it was ended before the track's first frame came. */
+const STUB_MS = 250;
 
 const NO_SBR = Buffer.from([0x56, 0xe5, 0x00]);
 
@@ -73,6 +75,7 @@ export async function planWindow(
     } else {
       try {
         const facts = await reader.facts(span);
+        if (known !== null && isStub(facts, known)) continue;
         known = facts.tracks;
         pieces.push(...cutSpan(one, facts, window));
       } catch (error) {
@@ -91,6 +94,14 @@ export async function planWindow(
   const segments = link(pieces, format);
   if (segments.length > 0) return { container: format, segments };
   throw failure ?? new RejectedError('not-found', 'Nothing that can be played was recorded in that time.');
+}
+
+/** Such a file would cost a break in the picture, and a clip, for a frame or two. */
+function isStub({ tracks, startUs, endUs }: SpanFacts, before: readonly Track[]): boolean {
+  const isPart = tracks.every((track) =>
+    before.some(({ config }) => isSameDescription(config, track.config)),
+  );
+  return isPart && tracks.length < before.length && endUs - startUs < STUB_MS * 1000;
 }
 
 /** The segments of a span, which are the same in every window but for the first and the last. */

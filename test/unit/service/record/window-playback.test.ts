@@ -1,6 +1,6 @@
 /** Windows over files that lie there, without a server around: changes of codecs, readers, sound alone. */
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -51,8 +51,17 @@ async function record(
   startMs: number,
 ): Promise<number> {
   const name = `${stream.replace('/', '-')}-${startMs}${vector.slice(vector.lastIndexOf('.'))}`;
+  copyFileSync(join(VECTORS, vector), join(folder, name));
+  return await enter(stream, name, format, startMs);
+}
+
+async function enter(
+  stream: string,
+  name: string,
+  format: RecordingFormat,
+  startMs: number,
+): Promise<number> {
   const path = join(folder, name);
-  copyFileSync(join(VECTORS, vector), path);
   const media = await openMediaFile(path);
   await media.close();
   const endMs = startMs + media.durationUs / 1000;
@@ -104,6 +113,33 @@ test('window playback: a change of codecs is a discontinuity of HLS, and no clip
     (await get(`/rec/live/change/clip.mp4?start=${Math.ceil(middleMs)}&end=${endMs}`)).status,
     200,
   );
+});
+
+/** Of an FLV file: its headers and the first picture alone. */
+function onePicture(flv: Buffer): Buffer {
+  const kept = [flv.subarray(0, 13)];
+  let pictures = 0;
+  for (let at = 13; at + 15 <= flv.length && pictures < 2; ) {
+    const end = at + 15 + flv.readUIntBE(at + 1, 3);
+    if (flv[at] === 9) {
+      kept.push(flv.subarray(at, end));
+      pictures++;
+    }
+    at = end;
+  }
+  return Buffer.concat(kept);
+}
+
+test('window playback: a file that ended before its first sound breaks neither list nor clip', async () => {
+  const middleMs = await record('live/stub', 'h264-aac.flv', 'flv', START);
+  const name = 'live-stub.flv';
+  writeFileSync(join(folder, name), onePicture(readFileSync(join(VECTORS, 'h264-aac.flv'))));
+  const endMs = await enter('live/stub', name, 'flv', middleMs);
+  assert.ok(endMs > middleMs && endMs - middleMs < 250, `${endMs - middleMs} ms`);
+  const window = `start=${START}&end=${Math.ceil(endMs)}`;
+  const { segments } = checkPlaylist((await get(`/rec/live/stub/index.m3u8?${window}`)).text);
+  assert.equal(segments.filter(({ discontinuity }) => discontinuity).length, 0);
+  assert.equal((await get(`/rec/live/stub/clip.mp4?${window}`)).status, 200);
 });
 
 test('window playback: all files of a clip are held while it is sent, and none afterwards', async () => {
