@@ -6,6 +6,9 @@
 import { BitReader } from '../util/bit-reader.ts';
 import { ProtocolError } from '../util/errors.ts';
 
+/** What announces SBR and PS behind a config. */
+const SBR_SYNC = 0x2b7;
+const PS_SYNC = 0x548;
 const BAD_ASC = 'codec.bad-aac-config';
 const MAX_ASC_BYTES = 1024;
 const MAX_SAMPLE_RATE = 384_000;
@@ -108,6 +111,35 @@ export function parseAudioSpecificConfig(record: Uint8Array): AudioSpecificConfi
   return { objectType, sampleRate, channelConfig, frameSamples, hasSbr, hasPs, outputRate, channels };
 }
 
+/**
+ * Bits of the config at the start of `bytes`, without what may signal SBR behind it; -1 for an object type whose
+ * contents are not read to their end. For LATM, which does not always tell. Throws ProtocolError.
+ */
+export function audioSpecificConfigBits(bytes: Uint8Array): number {
+  const bits = new BitReader(bytes, BAD_ASC);
+  const total = bits.remaining;
+  let objectType = readObjectType(bits);
+  readRate(bits);
+  const channelConfig = bits.bits(4);
+  if (objectType === AAC_SBR || objectType === AAC_PS) {
+    readRate(bits);
+    objectType = readObjectType(bits);
+  }
+  if (!isGeneralAudio(objectType)) return -1;
+  readGeneralAudio(bits, objectType, channelConfig);
+  return total - bits.remaining + extensionBits(bits);
+}
+
+/** Of what says behind a config whether there is SBR and PS (1.6.5.3): GStreamer puts it into LATM too. */
+function extensionBits(bits: BitReader): number {
+  const total = bits.remaining;
+  if (total < 17 || bits.bits(11) !== SBR_SYNC || readObjectType(bits) !== AAC_SBR) return 0;
+  if (bits.flag()) readRate(bits);
+  const count = total - bits.remaining;
+  if (bits.remaining < 12 || bits.bits(11) !== PS_SYNC) return count;
+  return count + 12;
+}
+
 function readObjectType(bits: BitReader): number {
   const type = bits.bits(5);
   return type === AAC_ESCAPE ? 32 + bits.bits(6) : type;
@@ -176,12 +208,10 @@ function readProgramConfigChannels(bits: BitReader): number {
 /** Backward compatible signalling: SBR and PS behind the config, where old decoders do not look (1.6.5.2). */
 function readSyncExtension(bits: BitReader): { rate: number; hasPs: boolean } {
   const none = { rate: 0, hasPs: false };
-  const sbrSync = 0x2b7;
-  const psSync = 0x548;
-  if (bits.remaining < 16 || bits.bits(11) !== sbrSync) return none;
+  if (bits.remaining < 16 || bits.bits(11) !== SBR_SYNC) return none;
   if (readObjectType(bits) !== AAC_SBR || bits.remaining < 5 || !bits.flag()) return none;
   const rate = readRate(bits);
-  const hasPs = bits.remaining >= 12 && bits.bits(11) === psSync && bits.flag();
+  const hasPs = bits.remaining >= 12 && bits.bits(11) === PS_SYNC && bits.flag();
   return { rate, hasPs };
 }
 

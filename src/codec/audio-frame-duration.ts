@@ -3,6 +3,7 @@ import { parseAudioSpecificConfig } from './aac.ts';
 import { parseAc3Frame } from './ac3.ts';
 import type { CodecConfig } from './codec-config.ts';
 import { flacFrameSamples } from './flac.ts';
+import { g726BitsPerCode } from './g726.ts';
 import { parseMp3Frame } from './mp3.ts';
 import { opusPacketDuration } from './opus.ts';
 
@@ -33,6 +34,16 @@ export function audioFrameDuration(config: CodecConfig, payload: Uint8Array): nu
     case 'g711a':
     case 'g711u':
       return duration(payload.length, config.sampleRate * config.channels);
+    case 'g722':
+      // Two samples a byte.
+      return duration(payload.length * 2, config.sampleRate * config.channels);
+    case 'g726':
+      return duration(
+        (payload.length * 8) / g726BitsPerCode(config.record),
+        config.sampleRate * config.channels,
+      );
+    case 'l16':
+      return duration(payload.length / 2, config.sampleRate * config.channels);
     default:
       return 0;
   }

@@ -18,6 +18,8 @@ import { type CodecConfig, type CodecFactsFound, makeCodecConfig } from './codec
 import type { CodecId } from './codec-id.ts';
 import { findStreamInfo, parseStreamInfo } from './flac.ts';
 import { G711_SAMPLE_RATE } from './g711.ts';
+import { G722_SAMPLE_RATE } from './g722.ts';
+import { G726_SAMPLE_RATE, g726BitsPerCode } from './g726.ts';
 import { h264LevelName, h264ProfileName, parseH264Sps } from './h264-sps.ts';
 import { H265_PPS, H265_SPS, H265_VPS } from './h265.ts';
 import { h265LevelName, h265ProfileName, parseH265Sps } from './h265-sps.ts';
@@ -189,6 +191,15 @@ function describeWithoutRecord(codec: CodecId, record: Uint8Array, flvHeader: nu
       const channels = flvHeader >= 0 && (flvHeader & 1) === 1 ? 2 : 1;
       return makeCodecConfig(codec, NO_RECORD, '', { sampleRate: G711_SAMPLE_RATE, channels }, flvHeader);
     }
+    case 'g722':
+      return makeCodecConfig(codec, NO_RECORD, '', { sampleRate: G722_SAMPLE_RATE, channels: 1 }, flvHeader);
+    case 'g726': {
+      const kept = Uint8Array.of(g726BitsPerCode(record));
+      return makeCodecConfig(codec, kept, '', { sampleRate: G726_SAMPLE_RATE, channels: 1 }, flvHeader);
+    }
+    case 'l16':
+    case 'mjpeg':
+      return makeCodecConfig(codec, NO_RECORD, '', {}, flvHeader);
     case 'speex':
       return makeCodecConfig(codec, NO_RECORD, '', { sampleRate: SPEEX_SAMPLE_RATE, channels: 1 }, flvHeader);
     default:

@@ -23,6 +23,22 @@ export interface OpusHead {
   readonly mapping: Uint8Array;
 }
 
+/**
+ * Mapping of family 1 (RFC 7845 5.1.1.2) by channel count, as every encoder sets it up: streams, coupled streams, and
+ * the order of the channels.
+ */
+export const OPUS_MAPPINGS: readonly (readonly number[])[] = [
+  [],
+  [1, 0, 0],
+  [1, 1, 0, 1],
+  [2, 1, 0, 2, 1],
+  [2, 2, 0, 1, 2, 3],
+  [3, 2, 0, 4, 1, 2, 3],
+  [4, 2, 0, 4, 1, 2, 3, 5],
+  [4, 3, 0, 4, 1, 2, 3, 5, 6],
+  [5, 3, 0, 6, 1, 2, 3, 4, 5, 7],
+];
+
 /** Parses OpusHead with its magic; `mapping` is a view. Throws ProtocolError. */
 export function parseOpusHead(record: Uint8Array): OpusHead {
   if (record.length < FIXED_BYTES) throw new ProtocolError(BAD_HEAD, `${record.length} bytes`);

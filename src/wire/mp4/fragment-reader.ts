@@ -41,12 +41,16 @@ export class FragmentReader {
   /** No more samples are taken: the file has too many. */
   isFull = false;
   private readonly fileBytes: number;
+  private readonly maxSamples: number;
   private readonly targets = new Map<number, Target>();
   private total = 0;
+  /** Rows that were read, also those of tracks that are not used. */
+  private rows = 0;
 
   /** Samples are added to those of the tracks. */
-  constructor(tracks: readonly MovieTrack[], fileBytes: number) {
+  constructor(tracks: readonly MovieTrack[], fileBytes: number, maxSamples = MAX_SAMPLES) {
     this.fileBytes = fileBytes;
+    this.maxSamples = maxSamples;
     for (const { id, samples, defaults, entries } of tracks) {
       this.total += samples.count;
       if (entries.some((entry) => entry.config !== null))
@@ -111,6 +115,11 @@ export class FragmentReader {
     const rowBytes = ((columns & 1) + ((columns >> 1) & 1) + ((columns >> 2) & 1) + (columns >> 3)) * 4;
     const fitting = rowBytes === 0 ? MAX_EMPTY_ROWS : Math.floor(reader.remaining / rowBytes);
     const count = Math.min(claimed, fitting);
+    this.rows += count;
+    if (this.rows > this.maxSamples) {
+      this.isFull = true;
+      return offset;
+    }
     const mark = defaults.description << DESCRIPTION_SHIFT;
     for (let i = 0; i < count; i++) {
       const duration = (flags & RUN_DURATIONS) !== 0 ? reader.u32() : defaults.duration;
@@ -141,7 +150,7 @@ export class FragmentReader {
       this.samplesBeyondFile++;
       return;
     }
-    if (this.total >= MAX_SAMPLES) {
+    if (this.total >= this.maxSamples) {
       this.isFull = true;
       return;
     }

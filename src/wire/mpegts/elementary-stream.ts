@@ -12,7 +12,7 @@ import { H264_PPS, H264_SPS } from '../../codec/h264.ts';
 import { H265_PPS, H265_SPS, H265_VPS } from '../../codec/h265.ts';
 import { hevcNalsOf, parseHevcConfig } from '../../codec/hevc-config.ts';
 import { NalCursor, writeAnnexB } from '../../codec/nal-unit.ts';
-import { parseOpusHead } from '../../codec/opus.ts';
+import { OPUS_MAPPINGS, parseOpusHead } from '../../codec/opus.ts';
 import { VIDEO_IN_BAND_CONFIG, VIDEO_KEY } from '../../codec/video-flags.ts';
 import { ByteWriter } from '../../util/byte-writer.ts';
 import { ProtocolError } from '../../util/errors.ts';
@@ -43,19 +43,6 @@ const LOWEST_MPEG1_RATE = 32_000;
 const H264_DELIMITER = Uint8Array.of(0, 0, 0, 1, 0x09, 0xf0);
 const H265_DELIMITER = Uint8Array.of(0, 0, 0, 1, 0x46, 0x01, 0x50);
 const NOTHING = new Uint8Array(0);
-
-/** Coupled streams by channel count, and channel order, of RFC 7845 family 1 as every Opus encoder sets them up. */
-const OPUS_MAPPINGS: readonly (readonly number[])[] = [
-  [],
-  [1, 0, 0],
-  [1, 1, 0, 1],
-  [2, 1, 0, 2, 1],
-  [2, 2, 0, 1, 2, 3],
-  [3, 2, 0, 4, 1, 2, 3],
-  [4, 2, 0, 4, 1, 2, 3, 5],
-  [4, 3, 0, 4, 1, 2, 3, 5, 6],
-  [5, 3, 0, 6, 1, 2, 3, 4, 5, 7],
-];
 
 export interface TsTrack {
   readonly id: number;

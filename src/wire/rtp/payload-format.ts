@@ -64,6 +64,8 @@ export interface RtpUnitOutput {
 export interface RtpDepacketizer {
   /** Pieces and whole payloads that made no sense. */
   readonly damaged: number;
+  /** What packets told of the config, beside what frames tell themselves; null = nothing yet. */
+  readonly config?: CodecConfig | null;
   /** Packets in order of their sequence numbers; `isAfterLoss`: at least one is missing directly before this one. */
   push(
     payload: Uint8Array,

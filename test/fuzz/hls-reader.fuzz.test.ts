@@ -1,0 +1,147 @@
+/** Playlists with flipped, cut, doubled and foreign text: read or refused with a ProtocolError, within bounds. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { readId3Timestamp } from '../../src/client/hls/id3-timestamp.ts';
+import { SegmentDemuxer } from '../../src/client/hls/segment-demuxer.ts';
+import { firstIndex } from '../../src/client/hls/start-point.ts';
+import { ProtocolError } from '../../src/util/errors.ts';
+import { readPlaylist } from '../../src/wire/hls/playlist-reader.ts';
+import { vector } from '../unit/media-file/media-files.ts';
+
+const { FUZZ_SECONDS = '1' } = process.env;
+const SECONDS = Number(FUZZ_SECONDS);
+
+/** xorshift32: the same numbers in every run. */
+class Random {
+  private state: number;
+
+  constructor(seed: number) {
+    this.state = seed;
+  }
+
+  below(limit: number): number {
+    let x = this.state;
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    this.state = x >>> 0;
+    return this.state % limit;
+  }
+}
+
+const folder = fileURLToPath(new URL('../vectors/hls/', import.meta.url));
+const LISTS = readdirSync(folder)
+  .filter((name) => name.endsWith('.m3u8'))
+  .map((name) => readFileSync(folder + name, 'utf8'));
+const PIECES = [
+  '#EXT-X-KEY:METHOD=AES-128,URI="',
+  '#EXT-X-MAP:URI="a",BYTERANGE="1@',
+  '#EXT-X-BYTERANGE:',
+  '#EXT-X-PART:URI="p",BYTERANGE=',
+  '#EXT-X-DEFINE:NAME="a",VALUE="{$a}{$a}"',
+  '{$a}',
+  '#EXTINF:',
+  '#EXT-X-MEDIA-SEQUENCE:9007199254740993',
+  '#EXT-X-SKIP:SKIPPED-SEGMENTS=',
+  '#EXT-X-DISCONTINUITY',
+  '#EXT-X-STREAM-INF:',
+  '#EXT-X-START:TIME-OFFSET=-1e308',
+  '"',
+  '=',
+  ',',
+  '\n',
+  '\r',
+  '\0',
+  '-1',
+  '1e309',
+  '99999999999999999999',
+];
+
+function mutate(random: Random, text: string): string {
+  let result = text;
+  for (let i = random.below(6); i >= 0; i--) {
+    const at = random.below(result.length + 1);
+    const end = at + random.below(60);
+    switch (random.below(5)) {
+      case 0:
+        result = result.slice(0, at) + PIECES[random.below(PIECES.length)]! + result.slice(at);
+        break;
+      case 1:
+        result = result.slice(0, at) + result.slice(end);
+        break;
+      case 2:
+        result = result.slice(0, end) + result.slice(at);
+        break;
+      case 3:
+        result = result.slice(0, at) + String.fromCharCode(random.below(256)) + result.slice(at + 1);
+        break;
+      default:
+        if (random.below(4) === 0) result = result.slice(0, at);
+    }
+  }
+  return result;
+}
+
+test('fuzz: playlists', () => {
+  const random = new Random(5);
+  const endMs = performance.now() + SECONDS * 1000;
+  let read = 0;
+  let refused = 0;
+  while (performance.now() < endMs) {
+    const text = mutate(random, LISTS[random.below(LISTS.length)]!);
+    try {
+      const list = readPlaylist(text, { query: new URLSearchParams('token=1') });
+      read++;
+      if (list.kind === 'master') {
+        for (const { bandwidthBps } of list.variants) assert.ok(bandwidthBps >= 0);
+        continue;
+      }
+      assert.ok(list.targetDurationUs > 0);
+      assert.ok(firstIndex(list) <= list.segments.length);
+      for (const [i, { durationUs, range, key, sequence }] of list.segments.entries()) {
+        assert.ok(durationUs >= 0 && Number.isSafeInteger(durationUs));
+        assert.ok(range === null || (range.offset >= 0 && range.length >= 0));
+        assert.ok(key === null || key.method !== 'NONE');
+        assert.ok(key === null || key.iv === null || key.iv.length === 16);
+        assert.equal(sequence, list.mediaSequence + list.skipped + i);
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      refused++;
+    }
+  }
+  assert.ok(read > 10 && refused > 10, `${read} read, ${refused} refused`);
+});
+
+test('fuzz: segments', () => {
+  const random = new Random(6);
+  const id3 = Buffer.from('494433040000000000003f50524956000000350000', 'hex');
+  const owner = Buffer.from('com.apple.streaming.transportStreamTimestamp\0\0\0\0\0\0\0\0\x01', 'latin1');
+  const files = [
+    vector('h264-aac.mpegts'),
+    vector('h265-mp3.mpegts'),
+    vector('fragments.mp4'),
+    Buffer.concat([id3, owner, Buffer.from('fff15080042ffc', 'hex'), Buffer.alloc(400, 0x21)]),
+  ];
+  const endMs = performance.now() + SECONDS * 1000;
+  let frames = 0;
+  let demuxer = new SegmentDemuxer(['video', 'audio'], '', () => 0);
+  while (performance.now() < endMs) {
+    const bytes = Buffer.from(files[random.below(files.length)]!);
+    for (let i = random.below(10); i > 0; i--) bytes[random.below(bytes.length)] = random.below(256);
+    const cut = bytes.subarray(0, random.below(3) === 0 ? random.below(bytes.length) : bytes.length);
+    readId3Timestamp(cut);
+    if (random.below(20) === 0) demuxer = new SegmentDemuxer(['video', 'audio'], '', () => 0);
+    try {
+      const taken = demuxer.take({ bytes: cut, init: null, position: random.below(2), nearMs: Number.NaN });
+      frames += taken.length;
+      for (const { dts, pts } of taken) assert.ok(Number.isFinite(dts) && Number.isFinite(pts));
+      if (random.below(3) === 0) frames += demuxer.breakUp().length;
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+    }
+  }
+  assert.ok(frames > 100, `${frames} frames`);
+});
