@@ -9,7 +9,8 @@ import { SERVER_SECTIONS } from '../src/config/server-config.ts';
 import { metaOf, xmlName } from '../src/config/setting.ts';
 import { UNUSED_ELEMENTS, UNUSED_RULE_ELEMENTS } from '../src/config/smart-rtmpd-elements.ts';
 import { STREAM_SECTIONS } from '../src/config/stream-policy.ts';
-import { channelSection } from '../src/service/channel/channel-config.ts';
+import { channelSection } from '../src/config/stream-source-section.ts';
+import { pullSection } from '../src/service/pull/pull-config.ts';
 import { recordSection } from '../src/service/record/record-config.ts';
 import { forwardSection } from '../src/service/relay/forward-config.ts';
 
@@ -116,6 +117,21 @@ const POLICY_EXAMPLES = `
 
   <stream name="live/channel" source="vod:list.m3u" loop="on"/>
 
+  A camera that is pulled while somebody watches, with a second source in reserve; and a whole server as origin:
+
+  <stream name="live/yard" on-demand="on" close-after="20s">
+    <source url="rtsp://viewer:secret@192.0.2.20/main" transport="tcp"/>
+    <source url="rtmp://192.0.2.21/live/yard" priority="1"/>
+  </stream>
+  <stream name="live/edge-*" source="rtmp://192.0.2.30/live/$1"/>
+
+  A second encoder stands by, the one at 192.0.2.40 is preferred, and viewers see a clip when both are gone:
+
+  <stream name="live/show">
+    <publish busy="standby" failover="2s" prefer="192.0.2.40"/>
+    <slate source="vod:back-soon.mp4"/>
+  </stream>
+
   Rules of smart_rtmpd, as they are. The host is the one that the publisher typed, * fits all:
 
   <vhosts>
@@ -146,7 +162,13 @@ function renderPolicyXml() {
     '',
     comment('What a rule may hold, with the defaults:', '  '),
   ];
-  for (const section of [...Object.values(STREAM_SECTIONS), forwardSection, recordSection, channelSection]) {
+  for (const section of [
+    ...Object.values(STREAM_SECTIONS),
+    forwardSection,
+    recordSection,
+    channelSection,
+    pullSection,
+  ]) {
     const settings = settingsOf(section);
     const attributes = settings.map((setting) => ` ${setting.name}="${setting.defaultText}"`).join('');
     const element =
@@ -154,7 +176,9 @@ function renderPolicyXml() {
         ? `<forward${attributes}>192.0.2.10:1935</forward>`
         : section === channelSection
           ? `<stream name="live/channel"${attributes}/>`
-          : `<${section.name}${attributes}/>`;
+          : section === pullSection
+            ? `<stream name="live/pulled"><source${attributes.replace('url=""', 'url="rtsp://192.0.2.20/main"')}/></stream>`
+            : `<${section.name}${attributes}/>`;
     lines.push('', `  <!-- ${element}`, ...wrap(section.text, '       '));
     for (const setting of settings)
       lines.push(...wrap(`${setting.name}: ${sentenceOf(setting)}`, '         '));
@@ -283,7 +307,7 @@ ${Object.values(SERVER_SECTIONS)
 </table></div>
 <p>In hosts, applications and streams <code>*</code> stands for any characters. The port of a host is not compared. All rules that fit a stream count, setting by setting: <code>url</code> wins over <code>stream</code>, that over <code>vhost</code>, that over <code>application</code>; of two of a kind the one wins that names more. Their forwards add up, each target once, and so do their recordings, each name once.</p>
 <p>Every rule may hold these elements:</p>
-${[...Object.values(STREAM_SECTIONS), forwardSection, recordSection, channelSection].map((section) => table(section, false)).join('\n')}
+${[...Object.values(STREAM_SECTIONS), forwardSection, recordSection, channelSection, pullSection].map((section) => table(section, false)).join('\n')}
 
 <h2 id="smart_rtmpd">Files of smart_rtmpd</h2>
 <p>Its <code>config.xml</code> and <code>policy.xml</code> can be used as they are. What this version does not use is accepted and named in a warning at the start:</p>

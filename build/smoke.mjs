@@ -293,6 +293,7 @@ function environment({ rtmp, rtmps, http, https }) {
     SLUICE_RTMP_IP: '127.0.0.1',
     SLUICE_RTMP_PORT: `${rtmp}`,
     SLUICE_RTMP_SPORT: `${rtmps}`,
+    SLUICE_RTSP_ENABLE: 'off',
     SLUICE_HTTP_IP: '127.0.0.1',
     SLUICE_HTTP_PORT: `${http}`,
     SLUICE_HTTP_SPORT: `${https}`,

@@ -19,6 +19,8 @@ import { encodeQr } from './qr.js';
 const LABELS = {
   rtmp: 'RTMP',
   rtmps: 'RTMPS',
+  rtsp: 'RTSP',
+  rtsps: 'RTSPS',
   'http-flv': 'HTTP-FLV',
   'https-flv': 'HTTPS-FLV',
   'ws-flv': 'WS-FLV',

@@ -2,6 +2,9 @@
 
 export type SessionRole = 'publisher' | 'player' | 'relay' | 'control';
 
+/** What only some kinds of session count or know; names and values as the API writes them. */
+export type SessionDetails = Readonly<Record<string, string | number | readonly string[]>>;
+
 /** What a session shows of itself. Counters are read when somebody asks. */
 export interface LiveSession {
   readonly id: string;
@@ -22,6 +25,7 @@ export interface LiveSession {
   bytesOut(): number;
   /** Frames (chunks) that a slow player lost. */
   dropped(): number;
+  details?(): SessionDetails;
   /** Ends it; the reason is a sentence for the peer and the log. */
   kick(reason: string): void;
 }

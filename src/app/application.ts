@@ -2,6 +2,7 @@
 import { Admission } from '../access/admission.ts';
 import { SessionRegistry } from '../access/session-registry.ts';
 import { type Configuration, diffConfiguration } from '../config/configuration.ts';
+import { publisherRank } from '../config/publisher-rank.ts';
 import { Pump } from '../media/pump.ts';
 import { StreamHub, type StreamRules } from '../media/stream-hub.ts';
 import type { StreamKey } from '../media/stream-key.ts';
@@ -59,6 +60,18 @@ export class Application {
     this.tick = new TickWheel(systemClock, onFault);
     const pump = new Pump(systemClock, onFault);
     this.hub = new StreamHub(pump, systemClock, this.tick, (key, host) => this.rulesFor(key, host));
+    this.hub.addListener({
+      onPublish: () => undefined,
+      onUnpublish: () => undefined,
+      onClosed: () => undefined,
+      onSwitch: ({ key }, from, to, cause) =>
+        this.log.info('stream.switched', {
+          stream: key.text,
+          to: `${to.protocol} ${to.remote}`,
+          from: from === null ? '' : `${from.protocol} ${from.remote}`,
+          cause,
+        }),
+    });
     this.room = connectionRoom(server.limits.connections, openFileLimit());
     this.limits = new ConnectionLimits(this.room.connections, server.limits.perAddress);
     this.admission = new Admission(resolver);
@@ -106,6 +119,9 @@ export class Application {
     const policy = this.configuration.resolver.resolve(host, key.app, key.name);
     return {
       busy: policy.publish.busy,
+      failoverMs: policy.publish.failoverMs,
+      steadyMs: policy.publish.return ? policy.publish.steadyMs : -1,
+      rankOf: (owner) => publisherRank(policy.publish.prefer, owner),
       graceMs: policy.publish.graceMs,
       jitter: policy.time.jitter,
       absoluteTime: policy.time.atc,

@@ -14,7 +14,9 @@ export function banner(context: ModuleContext, language: 'en' | 'zh'): string {
   lines.push(`  ${t.publish}`);
   for (const host of hosts) {
     for (const endpoint of list.filter((one) => one.direction !== 'play')) {
-      lines.push(`    ${endpoint.type.padEnd(9)} ${endpoints.base(endpoint, host)}/live/${EXAMPLE_STREAM}`);
+      lines.push(
+        `    ${endpoint.type.padEnd(9)} ${endpoints.base(endpoint, host)}${endpoint.path ?? `/live/${EXAMPLE_STREAM}${endpoint.suffix}`}`,
+      );
       if (endpoint.publicAddress !== '') break;
     }
   }

@@ -2,8 +2,8 @@
  * One GET with redirects: the answer's body as it comes, or a sentence that says why there is none. Bounded: redirects,
  * time until the answer, bytes of an error page that are read.
  */
-import { type IncomingMessage, request as requestHttp } from 'node:http';
-import { request as requestHttps } from 'node:https';
+import { type Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http';
+import { type Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { describeFailure, failureCode } from './describe-failure.ts';
 import type { PullOptions } from './pull.ts';
 
@@ -15,21 +15,30 @@ const ERROR_PAGE_MS = 2000;
 export interface HttpGetHandlers {
   /** The body begins. `url` is the address behind redirects. */
   onAnswer(response: IncomingMessage, url: URL): void;
-  /** Called once, and never after `onAnswer`. */
-  onFailure(reason: string): void;
+  /** Called once, and never after `onAnswer`. `status` is that of the answer; 0 = there was none. */
+  onFailure(reason: string, status: number): void;
+}
+
+/** What one GET of many has in common with the others, and what it has alone. */
+export interface HttpGetExtras {
+  /** They keep connections open; without them every GET has a connection of its own. */
+  readonly agents?: { readonly http: HttpAgent; readonly https: HttpsAgent };
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export class HttpGet {
   private readonly handlers: HttpGetHandlers;
   private readonly options: PullOptions;
+  private readonly extras: HttpGetExtras;
   private readonly timeout: { cancel(): void };
   private request: ReturnType<typeof requestHttp> | null = null;
   private redirects = 0;
   private isDone = false;
 
-  constructor(url: URL, handlers: HttpGetHandlers, options: PullOptions) {
+  constructor(url: URL, handlers: HttpGetHandlers, options: PullOptions, extras: HttpGetExtras = {}) {
     this.handlers = handlers;
     this.options = options;
+    this.extras = extras;
     this.timeout = options.after(options.connectMs, () =>
       this.fail(`${this.request?.host ?? url.host} did not answer within ${options.connectMs / 1000} s`),
     );
@@ -37,14 +46,15 @@ export class HttpGet {
   }
 
   private send(url: URL): void {
-    const { options } = this;
-    const send = url.protocol === 'https:' ? requestHttps : requestHttp;
+    const { options, extras } = this;
+    const isSecure = url.protocol === 'https:';
+    const send = isSecure ? requestHttps : requestHttp;
     const request = send(
       url,
       {
-        agent: false,
+        agent: (isSecure ? extras.agents?.https : extras.agents?.http) ?? false,
         rejectUnauthorized: options.verifies,
-        headers: { 'User-Agent': options.userAgent, Accept: '*/*' },
+        headers: { 'User-Agent': options.userAgent, Accept: '*/*', ...extras.headers },
       },
       (response) => this.onResponse(response, url),
     );
@@ -52,7 +62,7 @@ export class HttpGet {
     request.on('error', (error) => {
       // One that was left for a redirect has nothing to say any more.
       if (request !== this.request) return;
-      const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80);
+      const port = Number(url.port) || (isSecure ? 443 : 80);
       this.fail(describeFailure(failureCode(error), url.hostname.replace(/^\[(.*)\]$/, '$1'), port));
     });
     request.end();
@@ -78,7 +88,7 @@ export class HttpGet {
     }
     this.readSentence(response, (sentence) => {
       const status = `${statusCode} ${response.statusMessage ?? ''}`.trim();
-      this.fail(`${url.host} answers ${status}${sentence === '' ? '' : `: ${sentence}`}`);
+      this.fail(`${url.host} answers ${status}${sentence === '' ? '' : `: ${sentence}`}`, statusCode);
     });
   }
 
@@ -120,10 +130,10 @@ export class HttpGet {
     response.on('error', finish);
   }
 
-  private fail(reason: string): void {
+  private fail(reason: string, status = 0): void {
     if (this.isDone) return;
     this.close();
-    this.handlers.onFailure(reason);
+    this.handlers.onFailure(reason, status);
   }
 
   close(): void {

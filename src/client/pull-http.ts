@@ -1,11 +1,17 @@
-/** A stream over HTTP: FLV or MPEG-TS as one body without end (or a file); its first bytes say which. */
+/**
+ * A stream over HTTP: FLV, MPEG-TS or fragmented MP4 as one body without end (or a file), or an HLS playlist, with which
+ * `hls/hls-pull.ts` goes on. The first bytes say which.
+ */
 import type { IncomingMessage } from 'node:http';
 import { FlvIngest } from '../packaging/flv-ingest.ts';
+import { Fmp4Ingest } from '../packaging/fmp4-ingest.ts';
 import { TsIngest } from '../packaging/ts-ingest.ts';
 import { ProtocolError, RejectedError } from '../util/errors.ts';
 import { FlvTagReader } from '../wire/flv/tag-reader.ts';
 import { TsReader } from '../wire/mpegts/ts-reader.ts';
 import { describeFailure, failureCode } from './describe-failure.ts';
+import { HlsPull } from './hls/hls-pull.ts';
+import { MAX_PLAYLIST_BYTES } from './hls/hls-rendition.ts';
 import { HttpGet } from './http-get.ts';
 import type { Pull, PullEnd, PullHandlers, PullOptions } from './pull.ts';
 import { PulledFrames } from './pulled-frames.ts';
@@ -15,17 +21,39 @@ import { SilenceGuard } from './silence-guard.ts';
 const SNIFF_BYTES = 8;
 /** First of every packet of a transport stream. */
 const TS_SYNC_BYTE = 0x47;
+/** Boxes that a stream of MP4 begins with. */
+const MP4_TYPES: ReadonlySet<string> = new Set(['ftyp', 'styp', 'moov', 'moof', 'prft', 'sidx', 'emsg']);
+const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf';
 const MAX_URL_LENGTH = 4096;
 
 interface BodyReader {
   /** Throws ProtocolError. */
-  receive(bytes: Uint8Array): void;
+  receive(bytes: Buffer): void;
   /** The body is over; whether it may end here. */
   finish(): boolean;
 }
 
+/** A playlist is read when it is complete. */
+class PlaylistBody implements BodyReader {
+  private readonly parts: Buffer[] = [];
+  private bytes = 0;
+
+  receive(bytes: Buffer): void {
+    this.bytes += bytes.length;
+    if (this.bytes > MAX_PLAYLIST_BYTES) throw new ProtocolError('hls.too-long', `${this.bytes} bytes`);
+    this.parts.push(bytes);
+  }
+
+  finish(): boolean {
+    return true;
+  }
+
+  text(): string {
+    return Buffer.concat(this.parts).toString('utf8');
+  }
+}
+
 export class HttpPull implements Pull {
-  bytesReceived = 0;
   private readonly handlers: PullHandlers;
   private readonly options: PullOptions;
   private readonly get: HttpGet;
@@ -33,6 +61,10 @@ export class HttpPull implements Pull {
   private response: IncomingMessage | null = null;
   private host = '';
   private port = 0;
+  private received = 0;
+  private address: URL;
+  /** What goes on behind a playlist. */
+  private hls: HlsPull | null = null;
   private first: Buffer = Buffer.alloc(0);
   private reader: BodyReader | null = null;
   private isPaused = false;
@@ -47,8 +79,9 @@ export class HttpPull implements Pull {
         `${this.host} has sent nothing for ${options.silenceMs / 1000} s`,
       ),
     );
+    this.address = parseUrl(text);
     this.get = new HttpGet(
-      parseUrl(text),
+      this.address,
       {
         onAnswer: (response, url) => this.onAnswer(response, url),
         onFailure: (reason) => this.end('failed', reason),
@@ -57,8 +90,13 @@ export class HttpPull implements Pull {
     );
   }
 
+  get bytesReceived(): number {
+    return this.received + (this.hls?.bytesReceived ?? 0);
+  }
+
   private onAnswer(response: IncomingMessage, url: URL): void {
     this.response = response;
+    this.address = url;
     this.host = url.hostname;
     this.port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80);
     response.on('data', (bytes: Buffer) => this.receive(bytes));
@@ -75,7 +113,7 @@ export class HttpPull implements Pull {
 
   private receive(bytes: Buffer): void {
     if (this.isEnded) return;
-    this.bytesReceived += bytes.length;
+    this.received += bytes.length;
     this.silence.heard();
     try {
       if (this.reader !== null) this.reader.receive(bytes);
@@ -101,9 +139,17 @@ export class HttpPull implements Pull {
 
   private onBodyEnd(): void {
     if (this.isEnded) return;
-    if (this.reader === null) this.end('failed', `${this.host} sends an empty answer`);
+    if (this.reader instanceof PlaylistBody) this.follow(this.reader.text());
+    else if (this.reader === null) this.end('failed', `${this.host} sends an empty answer`);
     else if (this.reader.finish()) this.end('over', `${this.host} ended the stream`);
     else this.end('broken', `${this.host} ended in the middle of a frame`);
+  }
+
+  private follow(text: string): void {
+    this.silence.stop();
+    this.response = null;
+    this.hls = new HlsPull({ text, url: this.address }, this.handlers, this.options);
+    if (this.isPaused) this.hls.pause();
   }
 
   private end(kind: PullEnd['kind'], reason: string): void {
@@ -116,10 +162,12 @@ export class HttpPull implements Pull {
     this.isPaused = true;
     this.silence.stop();
     this.response?.pause();
+    this.hls?.pause();
   }
 
   resume(): void {
     this.isPaused = false;
+    this.hls?.resume();
     if (this.response === null) return;
     this.response.resume();
     this.silence.begin();
@@ -129,6 +177,7 @@ export class HttpPull implements Pull {
     this.isEnded = true;
     this.silence.stop();
     this.get.close();
+    this.hls?.close();
   }
 }
 
@@ -158,10 +207,13 @@ function openReader(first: Buffer, output: PulledFrames): BodyReader {
       },
     };
   }
-  if (first.toString('latin1', 0, 4) === '#EXT')
-    throw new RejectedError(
-      'unsupported',
-      "this is an HLS list, which cannot be pulled; use the stream's .flv or .ts address",
-    );
-  throw new RejectedError('unsupported', 'what comes from there is neither FLV nor MPEG-TS');
+  if (MP4_TYPES.has(first.toString('latin1', 4, 8))) {
+    const ingest = new Fmp4Ingest(output);
+    return { receive: (bytes) => ingest.push(bytes), finish: () => ingest.finish() };
+  }
+  if (first.toString('latin1').replace(BYTE_ORDER_MARK, '').startsWith('#EXT')) return new PlaylistBody();
+  throw new RejectedError(
+    'unsupported',
+    'what comes from there is none of FLV, MPEG-TS, fragmented MP4 and HLS',
+  );
 }

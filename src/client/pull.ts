@@ -1,14 +1,17 @@
 /**
- * Pulling a stream from another server: `openPull` gives tracks and frames of an rtmp://, rtmps://, http:// or https://
- * URL until it ends. What comes over HTTP is known by its first bytes: FLV or MPEG-TS. Every wait has a limit; opening
- * again is the caller's business. Left out: HLS and DASH.
+ * Pulling a stream from another server: `openPull` gives tracks and frames of an rtmp(s)://, rtsp(s):// or http(s)://
+ * URL, or of MPEG-TS at udp://, rtp:// or tcp://, until it ends. What comes over HTTP is known by its first bytes: FLV,
+ * MPEG-TS, fragmented MP4 or an HLS playlist. Every wait has a limit; opening again is the caller's business. Left out:
+ * DASH.
  */
 import type { Frame } from '../media/frame.ts';
 import type { Track } from '../media/track.ts';
 import { RejectedError } from '../util/errors.ts';
 import type { AmfValue } from '../wire/amf/amf-value.ts';
+import { TsPull } from './mpegts/ts-pull.ts';
 import { HttpPull } from './pull-http.ts';
 import { RtmpPull } from './pull-rtmp.ts';
+import { RtspPull } from './rtsp/rtsp-pull.ts';
 
 /** How a pull ended, with a sentence for a person that begins in lower case. */
 export interface PullEnd {
@@ -35,6 +38,8 @@ export interface PullOptions {
   readonly connectMs: number;
   /** Without a byte for this long the source is taken for dead. Milliseconds. */
   readonly silenceMs: number;
+  /** How media of RTSP come; not given: auto, UDP and then TCP. */
+  readonly transport?: 'auto' | 'tcp' | 'udp' | 'multicast';
   readonly userAgent: string;
   /** Monotonic microseconds, for the arrival of frames. */
   readonly nowUs: () => number;
@@ -64,15 +69,27 @@ export function openPull(url: string, handlers: PullHandlers, options: PullOptio
     case 'rtmp':
     case 'rtmps':
       return new RtmpPull(url, handlers, options);
+    case 'rtsp':
+    case 'rtsps':
+      return new RtspPull(url, handlers, options);
     case 'http':
     case 'https':
       return new HttpPull(url, handlers, options);
+    case 'udp':
+    case 'rtp':
+    case 'tcp':
+    case 'unix':
+    case 'udp+mpegts':
+    case 'rtp+mpegts':
+    case 'tcp+mpegts':
+    case 'unix+mpegts':
+      return new TsPull(url, handlers, options);
     case '':
       throw new RejectedError('bad-request', `"${url}" is no URL.`);
     default:
       throw new RejectedError(
         'unsupported',
-        `Nothing here can play ${scheme}:// URLs; rtmp, rtmps, http and https can be pulled.`,
+        `Nothing here can play ${scheme}:// URLs; rtmp, rtsp, http (each also with TLS), udp, rtp and tcp can be pulled.`,
       );
   }
 }

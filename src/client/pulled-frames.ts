@@ -46,6 +46,7 @@ export class PulledFrames implements FlvIngestOutput {
     durationUs: number,
     payload: Uint8Array,
     config: CodecConfig,
+    captureUs = Number.NaN,
   ): void {
     if (this.tracksChanged) {
       this.tracksChanged = false;
@@ -55,7 +56,7 @@ export class PulledFrames implements FlvIngestOutput {
     const dts = this.unwrap(Math.round(dtsMs * 1000));
     const pts = dts + Math.round((ptsMs - dtsMs) * 1000);
     const kept = this.slab.copy(payload, now);
-    this.handlers.onFrame(new Frame(trackId, flags, dts, pts, durationUs, kept, config, now, Number.NaN));
+    this.handlers.onFrame(new Frame(trackId, flags, dts, pts, durationUs, kept, config, now, captureUs));
   }
 
   private unwrap(rawUs: number): number {

@@ -3,7 +3,9 @@
  * one error that lists everything that is wrong. Reads no file itself.
  */
 import type { ChannelRule } from '../service/channel/channel-config.ts';
+import type { PullRule } from '../service/pull/pull-config.ts';
 import { ConfigError } from '../util/errors.ts';
+import { shownUrl } from '../util/shown-url.ts';
 import { parseXmlDocument, type XmlDocument } from '../util/xml-document.ts';
 import {
   type ConfigFile,
@@ -46,6 +48,8 @@ export interface Configuration {
   readonly resolver: PolicyResolver;
   /** Streams that are played from files; no name twice. */
   readonly channels: readonly ChannelRule[];
+  /** Streams that are pulled; no name twice, names with `*` among them. */
+  readonly pulls: readonly PullRule[];
   /** Sentences with `file:line:column` for the operator. */
   readonly warnings: readonly string[];
   /** Both files as they are in force, each value with a comment that says where it comes from. */
@@ -67,11 +71,12 @@ export function loadConfiguration(files: ConfigurationFiles, environment: Enviro
   const policy = policyDocument === null ? null : new PolicyFile(policyDocument, report);
   policy?.readRoot();
   const rules = [...config.rules, ...(policy?.rules ?? [])];
-  const channels = channelsOf(rules, report);
+  const { channels, pulls } = sourcesOf(rules, report);
   report.finish();
 
   const server = makeServerConfig(textsOf(config.given));
   checkPorts(server, config.given, report);
+  checkRtpRange(server, config.given, report);
   checkCertificates(server, config.given, report);
   report.finish();
 
@@ -92,22 +97,34 @@ export function loadConfiguration(files: ConfigurationFiles, environment: Enviro
     server: deepFreeze(server),
     resolver,
     channels: Object.freeze(channels),
+    pulls: Object.freeze(pulls),
     warnings: Object.freeze(report.warnings),
     print: () => printConfiguration(config.given, outerRules, files),
     settings: comparables(config.given, outerRules),
   });
 }
 
-function channelsOf(rules: readonly PolicyRule[], report: Report): ChannelRule[] {
-  const channels = new Map<string, ChannelRule>();
+function sourcesOf(
+  rules: readonly PolicyRule[],
+  report: Report,
+): { channels: ChannelRule[]; pulls: PullRule[] } {
+  const places = new Map<string, string>();
+  const channels: ChannelRule[] = [];
+  const pulls: PullRule[] = [];
   for (const { channel: one } of rules) {
-    if (one === null) continue;
-    const { stream, where } = one.channel;
-    const earlier = channels.get(stream);
-    if (earlier === undefined) channels.set(stream, one.channel);
-    else report.error(where, `${stream} has a source already (first at ${earlier.where}).`);
+    const rule = one?.channel ?? one?.pull;
+    if (one === null || rule == null) continue;
+    const { stream, where } = rule;
+    const earlier = places.get(stream);
+    if (earlier !== undefined) {
+      report.error(where, `${stream} has a source already (first at ${earlier}).`);
+      continue;
+    }
+    places.set(stream, where);
+    if (one.channel !== null) channels.push(one.channel);
+    if (one.pull !== null) pulls.push(one.pull);
   }
-  return [...channels.values()];
+  return { channels, pulls };
 }
 
 function parse(text: string, name: string, report: Report): XmlDocument | null {
@@ -137,13 +154,22 @@ function streamDefaults(given: GivenSettings) {
 }
 
 /** Two listeners on one port of one address cannot both start. */
-function checkPorts({ rtmp, http }: ServerConfig, given: GivenSettings, report: Report): void {
+function checkPorts(
+  { rtmp, http, rtsp, mpegts, post }: ServerConfig,
+  given: GivenSettings,
+  report: Report,
+): void {
   const rtmps = rtmp.ssl === 'on' ? 'rtmp.port' : 'rtmp.sport';
+  const rtsps = rtsp.ssl === 'on' ? 'rtsp.port' : 'rtsp.sport';
   const listeners = [
     { path: 'rtmp.port', port: rtmp.enable ? rtmp.port : -1, ip: rtmp.ip },
     { path: rtmps, port: rtmp.enable ? rtmp.sport : -1, ip: rtmp.ip },
+    { path: 'rtsp.port', port: rtsp.enable ? rtsp.port : -1, ip: rtsp.ip },
+    { path: rtsps, port: rtsp.enable ? rtsp.sport : -1, ip: rtsp.ip },
     { path: 'http.port', port: http.enable ? http.port : -1, ip: http.ip },
     { path: 'http.sport', port: http.enable && http.ssl ? http.sport : -1, ip: http.ip },
+    { path: 'mpegts.tcpPort', port: mpegts.tcpPort, ip: mpegts.ip },
+    { path: 'post.port', port: post.enable ? post.port : -1, ip: post.ip },
   ].filter((one) => one.port > 0);
   for (const [i, one] of listeners.entries()) {
     const other = listeners
@@ -156,6 +182,16 @@ function checkPorts({ rtmp, http }: ServerConfig, given: GivenSettings, report: 
       `port ${one.port} is taken twice, by ${elementPath(other.path)} and ${elementPath(one.path)}.`,
     );
   }
+}
+
+/** RTP wants an even port and the one behind it. */
+function checkRtpRange({ rtp }: ServerConfig, given: GivenSettings, report: Report): void {
+  if (rtp.min + (rtp.min & 1) < rtp.max) return;
+  const where = given.get('rtp.min')?.where ?? given.get('rtp.max')?.where ?? '';
+  report.error(
+    where,
+    `<rtp>: no pair of ports, an even one and the next, lies from ${rtp.min} to ${rtp.max}; give it at least two ports.`,
+  );
 }
 
 function haveCommonAddress(a: readonly string[], b: readonly string[]): boolean {
@@ -212,14 +248,18 @@ function comparables(given: GivenSettings, outerRules: readonly PolicyRule[]): M
 function addRule(all: Map<string, Comparable>, rule: PolicyRule, label: string): void {
   if (rule.kind === 'application') all.set(label, { text: 'allowed', value: '', reload: 'new-sessions' });
   for (const { path, text, value } of rule.given) {
-    const { reload } = metaOf(streamField(path));
-    all.set(`${label} ${spelling(path)}`, { text, value: JSON.stringify(value), reload });
+    const { reload, secret } = metaOf(streamField(path));
+    const shown = secret ? HIDDEN : text;
+    all.set(`${label} ${spelling(path)}`, { text: shown, value: JSON.stringify(value), reload });
   }
   addRecords(all, rule, label);
   if (rule.channel !== null) {
-    const text = rule.channel.given.map((one) => `${one.path.split('.')[1]}=${one.text}`).join(' ');
-    const { file, loop, onDemand } = rule.channel.channel;
-    all.set(`${label} source`, { text, value: JSON.stringify([file, loop, onDemand]), reload: 'live' });
+    const { given, sources, channel, pull } = rule.channel;
+    const texts = [given, ...sources].flatMap((list) =>
+      list.map((one) => `${one.path.split('.')[1]}=${shownUrl(one.text)}`),
+    );
+    const value = JSON.stringify([channel, pull], (key, inner) => (key === 'where' ? undefined : inner));
+    all.set(`${label} source`, { text: texts.join(' '), value, reload: 'live' });
   }
   for (const { forward, enable } of rule.forwards) {
     const state = enable ? 'on' : 'off';

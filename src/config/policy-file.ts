@@ -1,7 +1,7 @@
 /** policy.xml -> rules. The forms of smart_rtmpd (vhosts, urls) and our own (application, stream) side by side. */
 
 import type * as z from 'zod';
-import { channelSection, VOD_SOURCE } from '../service/channel/channel-config.ts';
+import { pullSection } from '../service/pull/pull-config.ts';
 import { recordSection } from '../service/record/record-config.ts';
 import { FORWARD_TARGET_PHRASE, forwardSection, parseForward } from '../service/relay/forward-config.ts';
 import type { XmlAttribute, XmlDocument, XmlElement } from '../util/xml-document.ts';
@@ -20,6 +20,8 @@ import { type Given, type KnownNames, knownNames, SectionReader } from './sectio
 import { plainName, type Section } from './setting.ts';
 import { UNUSED_RULE_ELEMENTS } from './smart-rtmpd-elements.ts';
 import { MERGE_OF_LATENCY, STREAM_SECTIONS } from './stream-policy.ts';
+import { StreamSourceReader } from './stream-source-reader.ts';
+import { channelSection } from './stream-source-section.ts';
 
 const MAX_RULES = 10_000;
 const MAX_STARS = 8;
@@ -40,6 +42,7 @@ const STREAM_NAMES: ReadonlyMap<string, KnownNames> = new Map(
 const FORWARD_NAMES = knownNames(forwardSection, streamField);
 const RECORD_NAMES = knownNames(recordSection, streamField);
 const CHANNEL_NAMES = knownNames(channelSection, streamField);
+const SOURCE_NAMES = { channel: CHANNEL_NAMES, source: knownNames(pullSection, streamField) };
 const RULE_ELEMENTS = ['forward', 'record', ...STREAM_NAMES.keys()];
 
 /** Which rule it is and what it fits. */
@@ -58,11 +61,13 @@ export class PolicyFile {
   private readonly document: XmlDocument;
   private readonly report: Report;
   private readonly reader: SectionReader;
+  private readonly sources: StreamSourceReader;
 
   constructor(document: XmlDocument, report: Report) {
     this.document = document;
     this.report = report;
     this.reader = new SectionReader(document, report);
+    this.sources = new StreamSourceReader(document, report, this.reader, SOURCE_NAMES);
   }
 
   /** Reads a whole policy. */
@@ -150,34 +155,14 @@ export class PolicyFile {
     const name = attribute === null ? '' : this.checkNames(attribute);
     const path = app === '' ? name : `${app}/${name}`;
     const own = { ...element, attributes: element.attributes.filter(isChannel), children: [], text: '' };
-    const channel = own.attributes.length === 0 ? null : this.readChannel(own, path);
+    const sources = element.children.filter((child) => child.name === 'source');
+    const channel = this.sources.read(own, sources, path);
     const rule = this.makeRule(element, { kind: 'stream', name, host: '*', path }, [], channel);
     if (name === '') return null;
     if (path.includes('/')) return rule;
     const message = `<stream name="${shown(name)}"> outside of <application> must name it: name="live/${shown(name)}".`;
     this.report.error(this.document.where(element.offset), message);
     return null;
-  }
-
-  private readChannel(element: XmlElement, path: string): RuleChannel | null {
-    const where = this.document.where(element.offset);
-    const given = this.reader.read(element, CHANNEL_NAMES);
-    const texts = Object.fromEntries(
-      given.map((one) => [one.path.slice(one.path.indexOf('.') + 1), one.text]),
-    );
-    const { source, loop, onDemand } = channelSection.schema.parse(texts);
-    const isBroken = given.length < element.attributes.length;
-    if (source === '') {
-      if (!isBroken)
-        this.report.error(where, 'loop and on-demand belong to a source, such as source="vod:list.m3u".');
-      return null;
-    }
-    if (path.includes('*')) {
-      this.report.error(where, 'a stream with a source needs a name without *.');
-      return null;
-    }
-    const file = source.slice(VOD_SOURCE.length);
-    return { channel: Object.freeze({ stream: path, file, loop, onDemand, where }), given };
   }
 
   private makeRule(
@@ -214,7 +199,7 @@ export class PolicyFile {
     const isSmart = kind === 'vhost' || kind === 'url';
     const rewrite = isSmart ? (element.children.find((child) => child.name === 'rewrite')?.text ?? '') : '';
     const appendsStream = kind === 'application' || kind === 'vhost' || path.includes('*');
-    const nested = kind === 'application' ? ['stream'] : [];
+    const nested = kind === 'application' ? ['stream'] : kind === 'stream' ? ['source'] : [];
     this.reader.refuseText(element);
     for (const child of element.children) {
       const names = STREAM_NAMES.get(child.name);

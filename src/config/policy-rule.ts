@@ -1,5 +1,6 @@
 /** One rule of policy.xml: which streams it fits and what it sets for them. */
 import type { ChannelRule } from '../service/channel/channel-config.ts';
+import type { PullRule } from '../service/pull/pull-config.ts';
 import type { ForwardRule } from '../service/relay/forward-config.ts';
 import type { NamePattern } from './name-pattern.ts';
 import type { Given } from './section-reader.ts';
@@ -26,10 +27,13 @@ export interface RuleRecord {
   readonly where: string;
 }
 
-/** `source` and what belongs to it, as they were given. */
+/** `source` and what belongs to it, as they were given. One of the two rules is there. */
 export interface RuleChannel {
-  readonly channel: ChannelRule;
+  readonly channel: ChannelRule | null;
+  readonly pull: PullRule | null;
   readonly given: readonly Given[];
+  /** Of each `<source>`. */
+  readonly sources: readonly (readonly Given[])[];
 }
 
 export interface PolicyRule {
@@ -43,7 +47,7 @@ export interface PolicyRule {
   readonly values: StreamOverrides;
   readonly forwards: readonly RuleForward[];
   readonly records: readonly RuleRecord[];
-  /** Of a stream that is played from files. */
+  /** Of a stream that is played from files or pulled. */
   readonly channel: RuleChannel | null;
   /** Streams of an application. */
   readonly streams: readonly PolicyRule[];

@@ -1,6 +1,6 @@
 /** The configuration in force as XML that can be loaded again, with the origin of every value as a comment. */
 
-import { channelSection } from '../service/channel/channel-config.ts';
+import { pullSection } from '../service/pull/pull-config.ts';
 import { recordSection } from '../service/record/record-config.ts';
 import type { GivenSettings } from './config-file.ts';
 import { DEFAULT_APPS } from './policy-resolver.ts';
@@ -9,6 +9,7 @@ import type { Given } from './section-reader.ts';
 import { SERVER_SECTIONS } from './server-config.ts';
 import { HIDDEN, metaOf, type Section, xmlName } from './setting.ts';
 import { STREAM_SECTIONS } from './stream-policy.ts';
+import { channelSection } from './stream-source-section.ts';
 
 const COMMENT_COLUMN = 50;
 
@@ -76,6 +77,7 @@ function printRule(rule: PolicyRule, depth: number): string[] {
   const head = `${indent}<${rule.kind} name="${escapeXml(rule.name)}"${printChannel(rule)}`;
   const inner = [
     ...printGiven(rule, indent),
+    ...printSources(rule, indent),
     ...printForwards(rule, indent),
     ...printRecords(rule, indent),
     ...rule.streams.flatMap((one) => printRule(one, depth + 1)),
@@ -90,7 +92,8 @@ function printGiven(rule: PolicyRule, indent: string): string[] {
     if (given.length === 0) return [];
     const attributes = given.map((one) => {
       const key = one.path.slice(section.name.length + 1);
-      return ` ${xmlName(key, section.fields[key]!)}="${escapeXml(one.text)}"`;
+      const field = section.fields[key]!;
+      return ` ${xmlName(key, field)}="${escapeXml(metaOf(field).secret ? HIDDEN : one.text)}"`;
     });
     return [withOrigin(`${indent}  <${section.name}${attributes.join('')}/>`, given[0]!.where)];
   });
@@ -110,9 +113,25 @@ function printChannel({ channel }: PolicyRule): string {
   const fields: Section['fields'] = channelSection.fields;
   const attributes = (channel?.given ?? []).map((one) => {
     const key = one.path.slice(channelSection.name.length + 1);
-    return ` ${xmlName(key, fields[key]!)}="${escapeXml(one.text)}"`;
+    return ` ${xmlName(key, fields[key]!)}="${escapeXml(printedUrl(one.text))}"`;
   });
   return attributes.join('');
+}
+
+/** What stands in for a user name and a password still loads. */
+function printedUrl(text: string): string {
+  return text.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, `$1${HIDDEN}@`);
+}
+
+function printSources({ channel }: PolicyRule, indent: string): string[] {
+  const fields: Section['fields'] = pullSection.fields;
+  return (channel?.sources ?? []).map((given) => {
+    const attributes = given.map((one) => {
+      const key = one.path.slice(pullSection.name.length + 1);
+      return ` ${xmlName(key, fields[key]!)}="${escapeXml(printedUrl(one.text))}"`;
+    });
+    return withOrigin(`${indent}  <source${attributes.join('')}/>`, given[0]?.where ?? '');
+  });
 }
 
 function printRecords(rule: PolicyRule, indent: string): string[] {

@@ -82,6 +82,7 @@ export class SectionReader {
       if (one === null) return;
       const earlier = given.get(one.path);
       if (earlier === undefined) given.set(one.path, one);
+      else if (this.repeats(names, one.path)) given.set(one.path, joined(earlier, one));
       else this.report.error(one.where, `${what} is given twice (first at ${earlier.where}).`);
     };
     for (const { name, value, offset } of element.attributes) {
@@ -102,6 +103,12 @@ export class SectionReader {
     }
     if (!hasText) this.refuseText(element);
     return [...given.values()];
+  }
+
+  private repeats(names: KnownNames, path: string): boolean {
+    for (const known of names.values())
+      if (known.kind === 'field' && known.path === path) return metaOf(known.schema).repeats === true;
+    return false;
   }
 
   /** `what` is how the setting stands in the file, for messages. */
@@ -157,4 +164,10 @@ export class SectionReader {
     const where = this.document.where(element.textOffset);
     this.report.error(where, `text "${shown(element.text)}" does not belong in <${element.name}>.`);
   }
+}
+
+/** Two elements of a setting that may be repeated, as one. */
+function joined(a: Given, b: Given): Given {
+  const value = [...(a.value as readonly unknown[]), ...(b.value as readonly unknown[])];
+  return { ...a, text: `${a.text} ${b.text}`, value };
 }

@@ -1,6 +1,9 @@
 /** Server scope: what config.xml may hold. Sections of protocols and services stand beside these, in their folders. */
 import type * as z from 'zod';
+import { postSection } from '../protocol/http-publish/post-config.ts';
+import { mpegtsSection } from '../protocol/mpegts/mpegts-config.ts';
 import { rtmpPorts, rtmpSection } from '../protocol/rtmp/rtmp-config.ts';
+import { rtpSection, rtspPorts, rtspSection } from '../protocol/rtsp/rtsp-config.ts';
 import { httpSection } from '../runtime/http-config.ts';
 import { demoSection } from '../service/demo/demo-config.ts';
 import { recSection, s3Section } from '../service/record/record-config.ts';
@@ -97,12 +100,12 @@ const natSection = section({
     rtmps: publicAddress({ text: 'Public address of RTMPS.', reload: 'restart' }),
     http: publicAddress({ text: 'Public address of HTTP.', reload: 'restart' }),
     https: publicAddress({ text: 'Public address of HTTPS.', reload: 'restart' }),
-    rtsp: publicAddress({ text: 'Public address of RTSP.', reload: 'restart', unused: 'it has no RTSP' }),
+    rtsp: publicAddress({ text: 'Public address of RTSP.', reload: 'restart' }),
+    rtsps: publicAddress({ text: 'Public address of RTSPS.', reload: 'restart' }),
     srt: publicAddress({ text: 'Public address of SRT.', reload: 'restart', unused: 'it has no SRT' }),
     rtp: publicAddress({
-      text: 'Public address of RTP, without port.',
-      reload: 'restart',
-      unused: 'it has no RTP',
+      text: 'Public address of RTP, without port: told to players over UDP as the source of what they get.',
+      reload: 'new-sessions',
     }),
   },
 });
@@ -169,6 +172,10 @@ const apiSection = section({
       text: 'Whether it answers. Without it the list of streams stays empty.',
       reload: 'restart',
     }),
+    control: choice(['local', 'all', 'off'], 'local', {
+      text: 'Who may add and stop pulls and switch publishers by it: programs on this machine, all, nobody.',
+      reload: 'live',
+    }),
   },
 });
 
@@ -176,6 +183,10 @@ const apiSection = section({
 export const SERVER_SECTIONS = {
   rtmp: rtmpSection,
   http: httpSection,
+  rtsp: rtspSection,
+  rtp: rtpSection,
+  mpegts: mpegtsSection,
+  post: postSection,
   nat: natSection,
   ssl: sslSection,
   log: logSection,
@@ -211,9 +222,14 @@ export function makeServerConfig(texts: SettingTexts): ServerConfig {
   const parse = <K extends ServerSectionName>(name: K) =>
     SERVER_SECTIONS[name].schema.parse(texts[name] ?? {}) as ServerValues[K];
   const rtmp = parse('rtmp');
+  const rtsp = parse('rtsp');
   return {
     rtmp: { ...rtmp, ...rtmpPorts(rtmp) },
     http: parse('http'),
+    rtsp: { ...rtsp, ...rtspPorts(rtsp) },
+    rtp: parse('rtp'),
+    mpegts: parse('mpegts'),
+    post: parse('post'),
     nat: parse('nat'),
     ssl: parse('ssl'),
     log: parse('log'),

@@ -20,6 +20,8 @@ export interface SettingOptions {
   readonly unused?: string;
   /** The value is not shown where settings are printed or logged. */
   readonly secret?: boolean;
+  /** The element may be repeated; the texts are joined with blanks. */
+  readonly repeats?: boolean;
 }
 
 /** What stands for a secret. */
@@ -158,13 +160,13 @@ export function choice<const T extends string>(
   return setting(find, phrase, values.join(', '), defaultValue, options);
 }
 
-/** TCP port: 0 takes any free one, `off` (value -1) opens none. */
+/** Port: 0 takes any free one, `off` (value -1) opens none. */
 export function port(defaultValue: number, options: SettingOptions) {
   return setting(
     (text) => (text === 'off' ? -1 : within(wholeNumber(text), { min: 0, max: 65_535 })),
     () => 'is not a whole number from 0 to 65535, nor off',
     '1 to 65535; 0 = any free port; off = not opened',
-    String(defaultValue),
+    defaultValue < 0 ? 'off' : String(defaultValue),
     options,
   );
 }
@@ -182,6 +184,20 @@ export function text(
     defaultText,
     options,
   );
+}
+
+/** Any number of values with blanks between them, or each in an element of its own. `parse` returns null for what is none. */
+export function list<T>(
+  parse: (text: string) => T | null,
+  phrase: string,
+  options: Omit<SettingOptions, 'repeats'> & { readonly range: string },
+) {
+  const { range, ...others } = options;
+  const parseAll = (given: string) => {
+    const values = given === '' ? [] : given.split(/\s+/).map(parse);
+    return values.every((value) => value !== null) ? (values as readonly T[]) : null;
+  };
+  return setting(parseAll, () => phrase, range, '', { ...others, repeats: true });
 }
 
 /** Local IP addresses, separated by commas; empty = all. */

@@ -10,22 +10,19 @@ interface UnusedElement {
 }
 
 const NO_AUTH = 'it asks no server for permission, so everybody may publish and play';
-const NO_RTP = 'it has no RTP';
 
 export const UNUSED_ELEMENTS: Readonly<Record<string, UnusedElement>> = {
   authurl: { names: ['timeout', 'router'], reason: NO_AUTH },
   elapse: { names: [], reason: 'it has no timing trace' },
   natmap: { names: [], reason: 'public addresses stand in <nat>' },
   hostmap: { names: ['inner', 'outer'], reason: 'public addresses stand in <nat>' },
-  rtp: { names: ['min', 'max', 'que'], reason: NO_RTP },
-  rtsp: { names: ['port', 'enable', 'ssl', 'ip', 'max-idle', 'has-rtmp'], reason: 'it has no RTSP' },
   srt: { names: ['port', 'enable', 'ip', 'has-rtmp'], reason: 'it has no SRT' },
-  global: { names: ['auth-url', 'rtp-min', 'rtp-max'], reason: `${NO_AUTH}, and ${NO_RTP}` },
+  global: { names: ['auth-url', 'rtp-min', 'rtp-max'], reason: `${NO_AUTH}; UDP ports stand in <rtp>` },
 };
 
 /** Children of a vhost or url in old builds: outputs that this version does not have, or always has. */
 export const UNUSED_RULE_ELEMENTS: Readonly<Record<string, string>> = {
   hasflv: 'FLV is always served',
   hasdash: 'it has no DASH',
-  hasrtsp: 'it has no RTSP',
+  hasrtsp: 'RTSP is always served',
 };

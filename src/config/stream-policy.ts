@@ -2,18 +2,56 @@
 import type * as z from 'zod';
 import { dashSection } from '../protocol/dash/dash-config.ts';
 import { hlsSection, ladderSection } from '../protocol/hls/hls-config.ts';
+import { loginSection, multicastSection } from '../protocol/rtsp/rtsp-config.ts';
 import type { RecordRule } from '../service/record/record-config.ts';
 import type { ForwardRule } from '../service/relay/forward-config.ts';
-import { choice, duration, integer, section, size, toggle } from './setting.ts';
+import { slateSection } from '../service/slate/slate-config.ts';
+import { choice, duration, integer, section, size, text, toggle } from './setting.ts';
 
 const publishSection = section({
   name: 'publish',
   text: 'Publishers.',
   fields: {
-    busy: choice(['refuse', 'takeover'], 'refuse', {
-      text: 'What a second publisher of the same name meets: refuse keeps the first, takeover ends it.',
+    busy: choice(['refuse', 'takeover', 'standby'], 'refuse', {
+      text:
+        'What a second publisher of the same name meets: refuse keeps the first, takeover ends it, standby lets the ' +
+        'second stand by: it takes over when the first is lost or silent, and players stay.',
       reload: 'new-sessions',
     }),
+    failoverMs: duration(
+      '3s',
+      { min: '200ms', max: '10m' },
+      {
+        xml: 'failover',
+        text: 'A publisher that sends nothing for this long is left for one that stands by, or for the slate.',
+        reload: 'new-sessions',
+      },
+    ),
+    prefer: text(
+      '',
+      {
+        pattern: /^([^\s,<>"]+( [^\s,<>"]+){0,15})?$/,
+        phrase: 'is no list of addresses or protocols such as "192.0.2.7 10.0.0.* srt"',
+        range: 'addresses and protocols, * for any characters, separated by blanks; empty = who came first',
+      },
+      {
+        text: 'Which of several publishers is preferred, the best first; all others come after them, then pulled sources.',
+        reload: 'new-sessions',
+      },
+    ),
+    return: toggle(true, {
+      text: 'Whether a preferred publisher gets the stream back.',
+      reload: 'new-sessions',
+    }),
+    steadyMs: duration(
+      '10s',
+      { min: '0', max: '1h' },
+      {
+        xml: 'steady',
+        text: 'How long it must have sent without a pause before; doubled for each time that it failed.',
+        reload: 'new-sessions',
+      },
+    ),
     graceMs: duration(
       '10s',
       { min: '0', max: '10m' },
@@ -159,6 +197,9 @@ export const STREAM_SECTIONS = {
   hls: hlsSection,
   ladder: ladderSection,
   dash: dashSection,
+  login: loginSection,
+  multicast: multicastSection,
+  slate: slateSection,
 } as const;
 
 type StreamSectionName = keyof typeof STREAM_SECTIONS;
@@ -195,6 +236,9 @@ export function mergeStreamValues(overrides: readonly StreamOverrides[]): Stream
     play: merge('play'),
     ladder: merge('ladder'),
     dash: merge('dash'),
+    login: merge('login'),
+    multicast: merge('multicast'),
+    slate: merge('slate'),
     hls: hls.cache >= hls.count ? hls : Object.freeze({ ...hls, cache: hls.count }),
   };
 }

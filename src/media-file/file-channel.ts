@@ -3,8 +3,9 @@
  * clock. Begins when it is told to, or as an on-demand source with the first viewer.
  */
 import type { Frame } from '../media/frame.ts';
+import type { OnDemandSource } from '../media/on-demand.ts';
 import type { Publication, PublicationOwner } from '../media/publication.ts';
-import type { OnDemandSource, StreamHub } from '../media/stream-hub.ts';
+import type { StreamHub } from '../media/stream-hub.ts';
 import type { StreamKey } from '../media/stream-key.ts';
 import type { Track } from '../media/track.ts';
 import type { Clock } from '../util/clock.ts';
@@ -21,7 +22,7 @@ export interface FileChannelOptions {
   readonly clock: Clock;
   /** One line for lists. */
   readonly description: string;
-  readonly owner: Omit<PublicationOwner, 'revoke' | 'host' | 'via'>;
+  readonly owner: Omit<PublicationOwner, 'revoke' | 'host' | 'via' | 'source'>;
   /** A new supply, from the start. */
   readonly open: () => FrameSupply;
   /** It is over: the supply has no more, or the name was taken away (`isRevoked`). Not called after `stop`. */
@@ -29,6 +30,8 @@ export interface FileChannelOptions {
   /** The supply rejected. */
   readonly onFault: (error: unknown) => void;
   readonly wait: (ms: number) => Promise<void>;
+  /** What is published at once at the beginning, microseconds; not set: about one GOP. */
+  readonly burstUs?: number;
 }
 
 export class FileChannel implements OnDemandSource {
@@ -48,6 +51,7 @@ export class FileChannel implements OnDemandSource {
     const { hub, clock, owner, open, wait } = this.options;
     const publication = hub.publish(key, {
       ...owner,
+      source: this,
       host: '',
       via: [],
       revoke: (reason) => {
@@ -59,7 +63,7 @@ export class FileChannel implements OnDemandSource {
       output: new PublicationOutput(publication),
       nowUs: () => clock.nowUs(),
       leadUs: LEAD_US,
-      burstUs: BURST_US,
+      burstUs: this.options.burstUs ?? BURST_US,
       wait,
     });
     this.publication = publication;
@@ -107,7 +111,7 @@ class PublicationOutput implements PlaybackOutput {
   setTracks(tracks: readonly Track[]): void {
     const { publication } = this;
     const isGone = this.tracks.some(({ id }) => !tracks.some((track) => track.id === id));
-    if (isGone && !publication.ended) publication.stream.resetTracks();
+    if (isGone) publication.resetTracks();
     this.tracks = tracks;
     for (const track of tracks) publication.setTrack(track);
   }

@@ -2,6 +2,7 @@
  * One live thing: its tracks, the frames since the last random access point (the GOP cache) and the feeds that
  * are in use. States: idle (known, nobody publishes) -> live -> lingering (publisher lost, players wait) -> closed.
  */
+import { parseAudioSpecificConfig } from '../codec/aac.ts';
 import { type CodecConfig, isSameConfig } from '../codec/codec-config.ts';
 import { Ring } from '../util/ring.ts';
 import { SlabWriter } from '../util/slab.ts';
@@ -106,6 +107,33 @@ export class Stream implements FeedSource {
     if (this.tracks.length > 0) this.announceTracks(nowUs);
   }
 
+  /** What the publisher says of itself: that there will be video. */
+  get promisesVideo(): boolean {
+    return this.videoPromised;
+  }
+
+  /** Another publisher goes on with these tracks; true when they are the same as before, and nobody is told. */
+  takeTracks(tracks: readonly Track[], metadata: unknown, promisesVideo: boolean, nowUs: number): boolean {
+    const before = this.tracks;
+    const isSame =
+      tracks.length === before.length &&
+      tracks.every((track) => before.some((known) => known.id === track.id && decodesAlike(known, track)));
+    this.videoPromised = promisesVideo;
+    if (isSame) {
+      this.metadata = metadata;
+      return true;
+    }
+    this.resetTracks();
+    this.metadata = metadata;
+    this.videoPromised = promisesVideo;
+    this.tracks = tracks;
+    this.hasVideo = tracks.some(({ kind }) => kind === 'video');
+    this.leadId = defaultTrack(tracks, 'video')?.id ?? -1;
+    for (const track of tracks) this.statistics.onTrack(track);
+    this.announceTracks(nowUs);
+    return false;
+  }
+
   private announceTracks(nowUs: number): void {
     for (const feed of this.feeds.values()) {
       feed.tracksChanged(this.timeline.lastUs, nowUs);
@@ -124,9 +152,10 @@ export class Stream implements FeedSource {
     payload: Uint8Array,
     config: CodecConfig,
     arrivalUs: number,
+    captureUs = Number.NaN,
   ): void {
     const kept = this.slab.copy(payload, arrivalUs);
-    const frame = new Frame(trackId, flags, dts, pts, duration, kept, config, arrivalUs, Number.NaN);
+    const frame = new Frame(trackId, flags, dts, pts, duration, kept, config, arrivalUs, captureUs);
     const isVideo = this.statistics.isVideo(trackId);
     const point = this.isAccessPoint(frame);
     this.cache(frame, point);
@@ -237,6 +266,22 @@ export class Stream implements FeedSource {
     for (const consumer of this.consumers) consumer.onEnd(reason);
     this.consumers = [];
     this.forgetGop();
+  }
+}
+
+/** AAC is told with or without a note that there is no SBR, as the wire has it (ADTS has no place for it). */
+function decodesAlike(a: Track, b: Track): boolean {
+  if (isSameTrack(a, b)) return true;
+  if (a.config.codec !== 'aac' || b.config.codec !== 'aac') return false;
+  try {
+    const [one, other] = [
+      parseAudioSpecificConfig(a.config.record),
+      parseAudioSpecificConfig(b.config.record),
+    ];
+    // 0: the channels are told by what only the record holds.
+    return one.channelConfig !== 0 && JSON.stringify(one) === JSON.stringify(other);
+  } catch {
+    return false;
   }
 }
 

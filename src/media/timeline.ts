@@ -29,6 +29,8 @@ export class Timeline {
   /** Latest stream time given out, over all tracks. */
   lastUs = 0;
   private started = false;
+  /** The publisher that begins sends what the one before it sent, so a short gap is no jump. */
+  private continues = false;
   private readonly trackLastUs = new Float64Array(MAX_TRACKS);
   private readonly trackStarted = new Uint8Array(MAX_TRACKS);
   private readonly audioExpectedUs = new Float64Array(MAX_TRACKS);
@@ -40,8 +42,12 @@ export class Timeline {
     this.absolute = absolute;
   }
 
-  /** A publisher begins (for the first time, or again). */
-  begin(): void {
+  /**
+   * A publisher begins (for the first time, or again). `continues`: it takes over with the same tracks, so that players
+   * need not be told unless there is a gap.
+   */
+  begin(continues = false): void {
+    this.continues = continues;
     this.anchored = false;
     this.wrapsUs = 0;
     this.audioExpectedUs.fill(-1);
@@ -89,7 +95,7 @@ export class Timeline {
     if (this.started) {
       const passedUs = Math.max(arrivalUs - this.lastArrivalUs, REPUBLISH_STEP_US);
       this.offsetUs = this.lastUs + passedUs - rawUs;
-      this.jumped = true;
+      this.jumped = !this.continues || passedUs > JUMP_US;
     } else {
       this.offsetUs = this.absolute || this.mode === 'off' ? 0 : -rawUs;
     }

@@ -107,7 +107,7 @@ export class SegmentOrigin {
     const existing = streams.get(key.text);
     // What ended for good is only kept for late segments; a new publisher begins a new list with higher numbers.
     const { hub } = this.context;
-    const isBack = hub.find(key.text)?.state === 'live' || hub.onDemandStreams().has(key.text);
+    const isBack = hub.find(key.text)?.state === 'live' || hub.canStart(key);
     if (existing !== undefined && !isBack) return existing;
     const created: SegmentedStream<P> = new SegmentedStream<P>(this.context, key, settings, make(), () => {
       if (streams.get(key.text) === created) streams.delete(key.text);

@@ -6,6 +6,7 @@
  */
 import type { CodecConfig } from '../codec/codec-config.ts';
 import { CODECS } from '../codec/codec-id.ts';
+import { G711_SAMPLE_RATE } from '../codec/g711.ts';
 import { serializeOpusHead } from '../codec/opus.ts';
 import { FRAME_KEY, type Frame } from '../media/frame.ts';
 import type { Track } from '../media/track.ts';
@@ -94,9 +95,14 @@ export class FlvTagBuilder {
 
   /** A sentence for a person; '' when the track is carried. */
   reasonNotCarried(track: Track): string {
-    if (track.kind === 'data' || this.isLegacy(track)) return '';
     const { config } = track;
     const { label } = CODECS[config.codec];
+    // Script tags are AMF; other data would be taken for it.
+    if (track.kind === 'data')
+      return config.mime === '' ? '' : `FLV and RTMP carry script data, no ${config.mime}.`;
+    if (isOtherG711(config))
+      return `FLV has ${label} of ${G711_SAMPLE_RATE} Hz with one or two channels only.`;
+    if (this.isLegacy(track)) return '';
     const fourCc = fourCcOfConfig(config);
     if (track.wireIndex > 0 && !this.multitrack)
       return `The player takes one ${track.kind} track only, and this is another one.`;
@@ -268,6 +274,12 @@ export class FlvTagBuilder {
         return legacySoundByte(config) >> 4;
     }
   }
+}
+
+/** FLV's ids of G.711 mean 8 kHz (FLV 10.1, E.4.2.1); what came from FLV is passed on as it was. */
+function isOtherG711({ codec, sampleRate, channels, flvHeader }: CodecConfig): boolean {
+  if ((codec !== 'g711a' && codec !== 'g711u') || flvHeader >= 0) return false;
+  return (sampleRate !== 0 && sampleRate !== G711_SAMPLE_RATE) || channels > 2;
 }
 
 /** The FourCC that names the codec, or 0. */

@@ -1,5 +1,5 @@
 /**
- * Sound of a transport stream to single frames: AAC in ADTS, MPEG audio layer III, AC-3 and E-AC-3 as runs of sync
+ * Sound of a transport stream to single frames: AAC in ADTS or LOAS, MPEG audio layer III, AC-3 and E-AC-3 as runs of sync
  * frames that may go on from one PES packet to the next, Opus behind its control headers (ETSI TS 103 491 draft).
  * Between garbage the next frame is looked for by its sync word.
  */
@@ -10,8 +10,9 @@ import { audioFrameDuration } from '../codec/audio-frame-duration.ts';
 import { type CodecConfig, isSameConfig, makeCodecConfig } from '../codec/codec-config.ts';
 import type { CodecId } from '../codec/codec-id.ts';
 import { configFromFrame, configFromRecord } from '../codec/describe-config.ts';
+import { LatmReader, LOAS_HEADER_BYTES, loasFrameSize } from '../codec/latm.ts';
 import { parseMp3Frame } from '../codec/mp3.ts';
-import { OPUS_SAMPLE_RATE } from '../codec/opus.ts';
+import { OPUS_MAPPINGS, OPUS_SAMPLE_RATE, serializeOpusHead } from '../codec/opus.ts';
 import { FRAME_CONFIG, FRAME_KEY } from '../media/frame.ts';
 import { ProtocolError } from '../util/errors.ts';
 import type { TsIngest, TsIngestOutput } from './ts-ingest.ts';
@@ -46,6 +47,10 @@ export class TsAudioStream {
   /** What the config was made of. */
   private adts: AdtsHeader | null;
   private isInSync: boolean;
+  private readonly latm: LatmReader | null;
+  /** Of what LATM told last. */
+  private latmRecord: Uint8Array | null;
+  private latmConfig: CodecConfig | null;
 
   constructor(
     owner: TsIngest,
@@ -55,6 +60,7 @@ export class TsAudioStream {
     codec: CodecId,
     setConfig: (config: CodecConfig) => void,
     channels: number,
+    isLatm: boolean,
   ) {
     this.pid = pid;
     this.trackId = trackId;
@@ -72,6 +78,13 @@ export class TsAudioStream {
     this.nextMs = Number.NaN;
     this.adts = null;
     this.isInSync = false;
+    this.latm = isLatm ? new LatmReader(true) : null;
+    this.latmRecord = null;
+    this.latmConfig = null;
+  }
+
+  get isLatm(): boolean {
+    return this.latm !== null;
   }
 
   /** Payload of one PES packet; its time belongs to the first frame that begins in it (2.4.3.7). */
@@ -122,7 +135,7 @@ export class TsAudioStream {
   /** Where two frames follow each other; -1 = nowhere. */
   private findFrames(bytes: Uint8Array, from: number): number {
     for (let at = from; bytes.length - at >= HEADER_BYTES; at++) {
-      const size = couldBegin(this.codec, bytes[at]!) ? this.sizeAt(bytes, at) : 0;
+      const size = this.couldBegin(bytes[at]!) ? this.sizeAt(bytes, at) : 0;
       if (size > 0 && bytes.length - at - size >= HEADER_BYTES && this.sizeAt(bytes, at + size) > 0)
         return at;
     }
@@ -131,7 +144,7 @@ export class TsAudioStream {
 
   /** Bytes of the frame at `at`; 0 = there is none, -1 = more bytes are needed to tell. */
   private frameBytes(bytes: Uint8Array, at: number): number {
-    if (bytes.length - at < HEADER_BYTES) return this.isInSync || couldBegin(this.codec, bytes[at]!) ? -1 : 0;
+    if (bytes.length - at < HEADER_BYTES) return this.isInSync || this.couldBegin(bytes[at]!) ? -1 : 0;
     const size = this.sizeAt(bytes, at);
     if (size === 0) return 0;
     const end = at + size;
@@ -153,7 +166,13 @@ export class TsAudioStream {
     return end - at;
   }
 
+  private couldBegin(byte: number): boolean {
+    if (this.latm !== null) return byte === 0x56;
+    return byte === (this.codec === 'ac3' || this.codec === 'eac3' ? 0x0b : 0xff);
+  }
+
   private sizeAt(bytes: Uint8Array, at: number): number {
+    if (this.latm !== null) return loasFrameSize(bytes, at);
     switch (this.codec) {
       case 'aac':
         return parseAdtsHeader(bytes, at)?.frameSize ?? 0;
@@ -165,13 +184,33 @@ export class TsAudioStream {
   }
 
   private frame(bytes: Uint8Array, start: number, end: number): void {
-    if (this.codec === 'aac') this.adtsFrame(bytes, start, end);
+    if (this.latm !== null) this.loasFrame(this.latm, bytes, start, end);
+    else if (this.codec === 'aac') this.adtsFrame(bytes, start, end);
     else {
       const payload = bytes.subarray(start, end);
       const layer = this.codec === 'mp3' ? (parseMp3Frame(payload)?.layer ?? 0) : MP3_LAYER;
       if (layer !== MP3_LAYER)
         this.reason = `Sluice does not use MPEG audio of layer ${layer} (PID ${this.pid}).`;
       else this.write(payload, this.describe(payload));
+    }
+  }
+
+  private loasFrame(latm: LatmReader, bytes: Uint8Array, start: number, end: number): void {
+    const isRead = latm.read(bytes, start + LOAS_HEADER_BYTES, end);
+    this.reason = latm.reason;
+    if (!isRead) {
+      if (latm.record === null) this.framesWithoutConfig++;
+      else this.damagedFrames++;
+      return;
+    }
+    const { record } = latm;
+    if (record !== null && record !== this.latmRecord) {
+      this.latmRecord = record;
+      this.latmConfig = this.configOf(record);
+    }
+    for (let i = 0; i < latm.count; i++) {
+      const payload = latm.frame(i);
+      if (payload.length > 0) this.write(payload, this.latmConfig);
     }
   }
 
@@ -259,7 +298,9 @@ export class TsAudioStream {
 
   private opusConfig(payload: Uint8Array): CodecConfig {
     if (this.channels === 0) return this.describe(payload);
-    const facts = { sampleRate: OPUS_SAMPLE_RATE, channels: this.channels };
+    const { channels } = this;
+    if (channels > 2) return configFromRecord('opus', headOf(channels));
+    const facts = { sampleRate: OPUS_SAMPLE_RATE, channels };
     return makeCodecConfig('opus', NO_BYTES, 'opus', facts);
   }
 }
@@ -268,6 +309,15 @@ function hasSameSound(a: CodecConfig, b: CodecConfig): boolean {
   return isSameConfig(a, b) && a.sampleRate === b.sampleRate && a.channels === b.channels;
 }
 
-function couldBegin(codec: CodecId, byte: number): boolean {
-  return byte === (codec === 'ac3' || codec === 'eac3' ? 0x0b : 0xff);
+/** What a channel configuration code says, as the codec's own header. */
+function headOf(channels: number): Uint8Array {
+  return serializeOpusHead({
+    version: 1,
+    channels,
+    preSkip: 0,
+    inputRate: OPUS_SAMPLE_RATE,
+    outputGain: 0,
+    mappingFamily: 1,
+    mapping: Uint8Array.from(OPUS_MAPPINGS[channels] ?? []),
+  });
 }

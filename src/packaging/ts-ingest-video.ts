@@ -17,6 +17,7 @@ export class TsVideoStream {
   readonly pid: number;
   readonly trackId: number;
   readonly codec: CodecId;
+  readonly isLatm = false;
   config: CodecConfig | null;
   damagedFrames: number;
   framesWithoutConfig: number;

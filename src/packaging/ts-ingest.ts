@@ -115,7 +115,10 @@ export class TsIngest implements TsReaderOutput {
   program(program: TsProgram): void {
     const meanings = program.streams.map((line) => ({ pid: line.pid, meaning: meaningOf(line) }));
     const staying = this.streams.filter((stream) =>
-      meanings.some(({ pid, meaning }) => pid === stream.pid && meaning.codec === stream.codec),
+      meanings.some(
+        ({ pid, meaning }) =>
+          pid === stream.pid && meaning.codec === stream.codec && meaning.isLatm === stream.isLatm,
+      ),
     );
     for (const stream of this.streams) {
       if (staying.includes(stream)) continue;
@@ -150,13 +153,13 @@ export class TsIngest implements TsReaderOutput {
     pid: number,
     trackId: number,
     codec: CodecId,
-    { language, channels }: StreamMeaning,
+    { language, channels, isLatm }: StreamMeaning,
   ): TsVideoStream | TsAudioStream {
     const setConfig = (config: CodecConfig): void =>
       this.output.setTrack(makeTrack(trackId, config, trackId >> 1, language));
     return CODECS[codec].kind === 'video'
       ? new TsVideoStream(this, this.output, pid, trackId, codec, setConfig)
-      : new TsAudioStream(this, this.output, pid, trackId, codec, setConfig, channels);
+      : new TsAudioStream(this, this.output, pid, trackId, codec, setConfig, channels, isLatm);
   }
 
   /** Hot path. */

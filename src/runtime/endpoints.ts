@@ -17,6 +17,8 @@ export interface Endpoint {
   readonly suffix: string;
   /** Public `host[:port]` of the nat element, or ''. */
   readonly publicAddress: string;
+  /** What stands for `/app/stream` where a port has one stream only: ''. */
+  readonly path?: string;
 }
 
 export class EndpointList {

@@ -13,7 +13,9 @@ import { systemClock } from '../util/clock.ts';
 import { ProtocolError, RejectedError, type RejectReason } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
 import type { CertificateStore } from './certificate-store.ts';
+import { type CommonHeaders, commonHeaders, type ResponseClass, responseWith } from './common-headers.ts';
 import type { ConnectionLimits } from './connection-limits.ts';
+import { type HttpTarget, HttpTargets } from './http-targets.ts';
 import { Http2Sessions, hasSoundHttp2, http2Options } from './http2-sessions.ts';
 import { listen } from './tcp-listener.ts';
 
@@ -60,13 +62,15 @@ export interface HttpUpgrade extends Omit<HttpRequest, 'response'> {
 export interface HttpRoute {
   /** For logs and counters. */
   readonly name: string;
+  /** It calls `writeContinue` itself when it wants a body that waits for leave (Expect: 100-continue). */
+  readonly givesLeave?: boolean;
   accepts(method: string, path: string, query: URLSearchParams): boolean;
   handle(request: HttpRequest): void | Promise<void>;
 }
 
 export interface UpgradeRoute {
   readonly name: string;
-  accepts(path: string): boolean;
+  accepts(path: string, message: IncomingMessage): boolean;
   handle(request: HttpUpgrade): void | Promise<void>;
 }
 
@@ -90,6 +94,9 @@ export class HttpListener {
   private readonly servers: (Server | Http2SecureServer)[] = [];
   private readonly sockets = new Set<Socket>();
   private readonly sessions: Http2Sessions;
+  private readonly targets = new HttpTargets();
+  private readonly common: CommonHeaders;
+  private readonly responseClass: ResponseClass;
   private checking: NodeJS.Timeout | null = null;
   /** Bound ports; -1 = closed. */
   port = -1;
@@ -97,6 +104,8 @@ export class HttpListener {
 
   constructor(options: HttpListenerOptions) {
     this.options = options;
+    this.common = commonHeaders(options.corsOrigin);
+    this.responseClass = responseWith(this.common);
     this.sessions = new Http2Sessions({
       handshakeMs: options.handshakeMs,
       idleMs: KEEP_ALIVE_MS,
@@ -117,7 +126,7 @@ export class HttpListener {
     const { addresses, port, tlsPort, certificates } = this.options;
     for (const address of addresses.length === 0 ? [''] : addresses) {
       if (port >= 0) {
-        const server = createServer(this.serverOptions());
+        const server = createServer({ ...this.serverOptions(), ServerResponse: this.responseClass });
         this.prepare(server, false);
         this.port = await listen(server, address, this.port > 0 ? this.port : port, 'http');
       }
@@ -134,6 +143,7 @@ export class HttpListener {
     return createTlsServer({
       ...this.options.certificates.options(),
       ...this.serverOptions(),
+      ServerResponse: this.responseClass,
       handshakeTimeout: this.options.handshakeMs,
     });
   }
@@ -144,6 +154,7 @@ export class HttpListener {
       ...this.options.certificates.options(),
       ...http2Options(MAX_HEADER_BYTES),
       allowHTTP1: true,
+      Http1ServerResponse: this.responseClass,
       noDelay: true,
       handshakeTimeout: this.options.handshakeMs,
     });
@@ -185,6 +196,9 @@ export class HttpListener {
     server.on('request', (message: IncomingMessage, response: ServerResponse) => {
       this.onRequest(message, response, secure);
     });
+    server.on('checkContinue', (message: IncomingMessage, response: ServerResponse) => {
+      this.onRequest(message, response, secure, true);
+    });
     server.on('upgrade', (message: IncomingMessage, socket: Duplex, head: Buffer) => {
       this.onUpgrade(message, socket, head, secure);
     });
@@ -218,10 +232,19 @@ export class HttpListener {
     });
   }
 
-  private onRequest(message: IncomingMessage, response: ServerResponse, secure: boolean): void {
-    if (message.httpVersionMajor === 2) message.once('aborted', () => breakBody(message));
-    this.setCommonHeaders(response);
-    const request = this.describe(message, secure);
+  /** `asksLeave`: the peer sends its body only when it is told to. */
+  private onRequest(
+    message: IncomingMessage,
+    response: ServerResponse,
+    secure: boolean,
+    asksLeave = false,
+  ): void {
+    if (message.httpVersionMajor === 2) {
+      message.once('aborted', () => breakBody(message));
+      for (const name in this.common) response.setHeader(name, this.common[name]!); // of its own
+    }
+    const target = this.targets.parse(message.url ?? '/');
+    const request = target && new ListenerRequest(message, response, target, secure);
     if (request === null) {
       const text = 'The address of this request is malformed.';
       if ((message.url ?? '').startsWith('/api/')) sendJson(response, 400, { code: 400, message: text });
@@ -247,16 +270,18 @@ export class HttpListener {
       );
       return;
     }
+    if (asksLeave && route.givesLeave !== true) response.writeContinue();
     this.run(
       route.name,
-      () => route.handle({ ...request, response }),
+      () => route.handle(request),
       (error) => this.answerError(request.path, response, error),
     );
   }
 
   private onUpgrade(message: IncomingMessage, socket: Duplex, head: Buffer, secure: boolean): void {
-    const request = this.describe(message, secure);
-    const route = request && this.upgrades.find((candidate) => candidate.accepts(request.path));
+    const target = this.targets.parse(message.url ?? '/');
+    const request = target && describeUpgrade(message, target, secure);
+    const route = request && this.upgrades.find((candidate) => candidate.accepts(request.path, message));
     const refuse = (status: string, text: string) => {
       socket.end(
         `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n${text}\n`,
@@ -301,37 +326,6 @@ export class HttpListener {
     else sendText(response, status, text);
   }
 
-  private setCommonHeaders(response: ServerResponse): void {
-    response.setHeader('Server', 'Sluice');
-    if (this.options.corsOrigin !== '') {
-      response.setHeader('Access-Control-Allow-Origin', this.options.corsOrigin);
-      response.setHeader(
-        'Access-Control-Expose-Headers',
-        'Location, Content-Length, Content-Range, ETag, Link, X-Sluice-Start, X-Sluice-End',
-      );
-    }
-  }
-
-  private describe(message: IncomingMessage, secure: boolean): Omit<HttpRequest, 'response'> | null {
-    const target = message.url ?? '/';
-    const split = target.indexOf('?');
-    const rawPath = split < 0 ? target : target.slice(0, split);
-    const rawQuery = split < 0 ? '' : target.slice(split + 1);
-    const path = cleanPath(rawPath);
-    if (path === null) return null;
-    const { remoteAddress = '', remotePort = 0 } = message.socket;
-    return {
-      message,
-      method: message.method ?? 'GET',
-      path,
-      query: new URLSearchParams(rawQuery),
-      rawQuery,
-      host: hostOf(message),
-      secure,
-      remote: `${plainAddress(remoteAddress)}:${remotePort}`,
-    };
-  }
-
   async close(): Promise<void> {
     // This ends HTTP/1.1 connections that are idle too.
     for (const server of this.servers) server.close();
@@ -346,21 +340,45 @@ export class HttpListener {
   }
 }
 
-/** Decodes once, refuses what could lead out of a folder or into a log; null when it cannot be trusted. */
-function cleanPath(raw: string): string | null {
-  let path: string;
-  try {
-    path = decodeURIComponent(raw);
-  } catch {
-    return null;
+class ListenerRequest implements HttpRequest {
+  readonly message: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly rawQuery: string;
+  readonly secure: boolean;
+  readonly remote: string;
+
+  constructor(message: IncomingMessage, response: ServerResponse, target: HttpTarget, secure: boolean) {
+    this.message = message;
+    this.response = response;
+    this.method = message.method ?? 'GET';
+    this.path = target.path;
+    this.query = target.query;
+    this.rawQuery = target.rawQuery;
+    this.secure = secure;
+    // The peer may be gone when it is asked for.
+    this.remote = remoteOf(message);
   }
-  if (!path.startsWith('/')) return null;
-  for (let i = 0; i < path.length; i++) {
-    const code = path.charCodeAt(i);
-    if (code < 0x20 || code === 0x7f || code === 0x5c) return null;
+
+  get host(): string {
+    return hostOf(this.message);
   }
-  for (const level of path.split('/')) if (level === '..' || level === '.') return null;
-  return path;
+}
+
+function describeUpgrade(
+  message: IncomingMessage,
+  { path, query, rawQuery }: HttpTarget,
+  secure: boolean,
+): Omit<HttpUpgrade, 'socket' | 'head'> {
+  const method = message.method ?? 'GET';
+  return { message, method, path, query, rawQuery, host: hostOf(message), secure, remote: remoteOf(message) };
+}
+
+function remoteOf({ socket }: IncomingMessage): string {
+  const { remoteAddress = '', remotePort = 0 } = socket;
+  return `${plainAddress(remoteAddress)}:${remotePort}`;
 }
 
 /** IPv4 addresses that arrive on an IPv6 socket, as people write them. */
@@ -392,7 +410,8 @@ const STATUS_OF: Readonly<Record<RejectReason, number>> = {
   loop: 508,
 };
 
-function describeError(error: unknown): { status: number; text: string } {
+/** Status and sentence of a refusal or a fault. */
+export function describeError(error: unknown): { status: number; text: string } {
   if (error instanceof RejectedError) return { status: STATUS_OF[error.reason], text: error.message };
   if (error instanceof ProtocolError) return { status: 400, text: error.message };
   return { status: 500, text: 'The server had an internal fault; its log says more.' };

@@ -54,7 +54,8 @@ async function configuration(
   writeFileSync(
     join(conf, 'config.xml'),
     `<config><rtmp><ip>127.0.0.1</ip><port>${ports.rtmp}</port><ssl>off</ssl></rtmp>
-     <http><ip>127.0.0.1</ip><port>${ports.http}</port><ssl>off</ssl></http>${config}</config>`,
+     <http><ip>127.0.0.1</ip><port>${ports.http}</port><ssl>off</ssl></http>
+     <rtsp><enable>off</enable></rtsp>${config}</config>`,
   );
   writeFileSync(join(conf, 'policy.xml'), `<policy>${policy}</policy>`);
   return { conf, ports };

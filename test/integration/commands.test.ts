@@ -94,7 +94,7 @@ describe('sub-commands', { concurrency: 3 }, () => {
     const { port } = closed.address() as AddressInfo;
     await new Promise((done) => closed.close(done));
     const moved = createHttpServer((request, response) => {
-      if (request.url === '/list.m3u8') response.end('#EXTM3U\n#EXT-X-VERSION:3\n');
+      if (request.url === '/list.m3u8') response.end('#EXTM3U\n#EXT-X-ENDLIST\n');
       else if (request.url === '/round') response.writeHead(302, { Location: '/round' });
       else if (request.url === '/away') response.writeHead(302, { Location: 'ftp://a.example/' });
       else response.writeHead(200, { 'Content-Type': 'text/html' });
@@ -122,8 +122,8 @@ describe('sub-commands', { concurrency: 3 }, () => {
       [`https://127.0.0.1:${server.httpPort}/live/demo.flv`, /does not speak TLS|cut the connection/],
       [`${web}/round`, /redirects more than 5 times/],
       [`${web}/away`, /redirects to ftp:/],
-      [`${web}/list.m3u8`, /this is an HLS list/],
-      [`${web}/page`, /neither FLV nor MPEG-TS/],
+      [`${web}/list.m3u8`, /the list of 127\.0\.0\.1 is empty and ended/],
+      [`${web}/page`, /none of FLV, MPEG-TS, fragmented MP4 and HLS/],
       ['srt://127.0.0.1:1/x', /can play srt:\/\/ URLs/],
     ] as const;
     // A server holds a player of an idle stream for a while, so some are asked at the same time.

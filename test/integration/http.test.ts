@@ -210,6 +210,8 @@ test('API v1: server, versions, summaries', async () => {
     [
       ['rtmp', server.rtmpPort],
       ['rtmps', server.rtmpsPort],
+      ['rtsp', server.rtspPort],
+      ['rtsps', server.rtspsPort],
     ],
   );
   const versions = (await json('/api/v1/versions'))['data'] as Record<string, unknown>;

@@ -20,6 +20,7 @@ export function writeSluiceConfiguration(
     `<config>
   <rtmp><ip>127.0.0.1</ip><port>${ports.rtmp}</port><sport>${ports.rtmps}</sport></rtmp>
   <http><ip>127.0.0.1</ip><port>${ports.http}</port><sport>${ports.https}</sport></http>
+  <rtsp><enable>off</enable></rtsp>
   <limits><connections>${Math.max(20_000, room)}</connections><per-address>${room}</per-address></limits>
   ${more.config}
 </config>

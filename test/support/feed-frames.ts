@@ -27,8 +27,15 @@ export interface Recording {
 
 /** `fromMs` is added to all times. */
 export function recordingOf(name: string, fromMs = 0): Recording {
+  return recordingOfTags(tagsOf(loadFlv(name)), fromMs);
+}
+
+export function recordingOfTags(
+  tags: Iterable<{ readonly type: number; readonly timestampMs: number; readonly body: Uint8Array }>,
+  fromMs = 0,
+): Recording {
   const recorder = new FlvRecorder();
-  for (const tag of tagsOf(loadFlv(name))) recorder.ingest.tag(tag.type, tag.timestampMs, tag.body);
+  for (const tag of tags) recorder.ingest.tag(tag.type, tag.timestampMs, tag.body);
   const tracks = [...new Set(recorder.announced.map((track) => track.id))].map((id) => recorder.track(id));
   return {
     tracks,

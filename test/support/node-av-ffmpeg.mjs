@@ -2,6 +2,7 @@
  * A small ffmpeg, copying only, on FFmpeg 8's libraries (node-av), run as a child process:
  *   copy [-re] IN OUT FORMAT      every packet of IN goes to OUT unchanged
  *   probe URL SECONDS             what SECONDS of a URL hold
+ * An rtsp(s) URL may end in #tcp or #udp.
  *   encode VIDEO AUDIO SECONDS OUT FORMAT   test pictures and a tone; `none` leaves one out
  * The last line of the output is JSON: { streams: [{ codec, packets: [sha1 of the data...], dts, pts, key }] }.
  */
@@ -17,7 +18,8 @@ const streams = [];
 
 function record(packet, timeBase) {
   const seen = streams[packet.streamIndex];
-  const seconds = (time) => (Number(time) * timeBase.num) / timeBase.den;
+  // FFmpeg knows no time of the first picture of an RTSP stream with B-frames.
+  const seconds = (time) => (time === NO_TIME ? Number.NaN : (Number(time) * timeBase.num) / timeBase.den);
   const dts = packet.dts === NO_TIME ? packet.pts : packet.dts;
   seen.packets.push(createHash('sha1').update(packet.data).digest('base64url'));
   seen.dts.push(seconds(dts));
@@ -41,11 +43,21 @@ function describe(input) {
   }
 }
 
+/** FFmpeg's options for an address, and the address without what only we know. */
+function addressOf(url) {
+  const options = {};
+  if (/^(rtmps|https|rtsps):/.test(url)) options.tls_verify = '0';
+  if (!/^rtsps?:/.test(url)) return { url, options };
+  const [address, transport = 'tcp'] = url.split('#');
+  return { url: address, options: { ...options, rtsp_transport: transport } };
+}
+
 async function copy(paced, from, to, format) {
   const input = await Demuxer.open(from);
   describe(input);
   for (const stream of input.streams) stream.codecpar.codecTag = 0;
-  const output = await Muxer.open(to, { input, format });
+  const target = addressOf(to);
+  const output = await Muxer.open(target.url, { input, format, options: target.options });
   const index = new Map(input.streams.map((stream) => [stream.index, output.addStream(stream)]));
   const started = Date.now();
   for await (const packet of input.packets()) {
@@ -60,10 +72,10 @@ async function copy(paced, from, to, format) {
   await input.close();
 }
 
-async function probe(url, seconds) {
-  const options = { rw_timeout: '8000000' };
+async function probe(from, seconds) {
+  const { url, options } = addressOf(from);
+  if (!/^rtsps?:/.test(url)) options.rw_timeout = '8000000';
   if (/^rtmps?:/.test(url)) options.rtmp_enhanced_codecs = 'avc1,hvc1,av01,vp09,mp4a,Opus,.mp3';
-  if (/^(rtmps|https):/.test(url)) options.tls_verify = '0';
   const input = await Demuxer.open(url, { options });
   describe(input);
   let first = null;
@@ -71,8 +83,8 @@ async function probe(url, seconds) {
     if (!packet) break;
     const at = record(packet, input.streams[packet.streamIndex].timeBase);
     packet.free();
-    first ??= at;
-    if (at - first > seconds) break;
+    if (!Number.isNaN(at)) first ??= at;
+    if (first !== null && at - first > seconds) break;
   }
   await input.close();
 }

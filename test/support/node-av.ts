@@ -55,7 +55,8 @@ export async function makeClip(spec: ClipSpec, seconds: number): Promise<string>
 
 /** Copies a clip to a URL at the speed of its timestamps, for no longer than `limitMs`. */
 export function publishClip(path: string, url: string, limitMs = 30_000): Running {
-  return start(process.execPath, [SCRIPT, 'copy', '-re', path, url, 'flv'], limitMs);
+  const format = /^rtsps?:/.test(url) ? 'rtsp' : 'flv';
+  return start(process.execPath, [SCRIPT, 'copy', '-re', path, url, format], limitMs);
 }
 
 export async function playUrl(url: string, seconds: number): Promise<Seen> {

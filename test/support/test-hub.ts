@@ -9,6 +9,9 @@ import { FakeClock } from './fake-clock.ts';
 
 export const RULES: StreamRules = {
   busy: 'refuse',
+  failoverMs: 3000,
+  steadyMs: 10_000,
+  rankOf: () => 0,
   graceMs: 10_000,
   jitter: 'full',
   absoluteTime: false,

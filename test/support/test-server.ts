@@ -19,6 +19,8 @@ export interface TestServerOptions {
   readonly config?: string;
   /** Elements inside <http>, beside the ports. */
   readonly http?: string;
+  /** Elements inside <rtsp>, beside the ports. */
+  readonly rtsp?: string;
   /** Instead of the ports that the system chooses. */
   readonly rtmpPorts?: string;
   readonly httpPorts?: string;
@@ -64,6 +66,7 @@ export class TestServer {
       configText: `<config>
         <rtmp>${options.rtmpPorts ?? ANY_PORTS}</rtmp>
         <http>${options.httpPorts ?? ANY_PORTS}${options.http ?? ''}</http>
+        <rtsp>${ANY_PORTS}${options.rtsp ?? ''}</rtsp>
         ${options.config ?? ''}</config>`,
       configName: 'config.xml',
       policyText: `<policy>${options.policy ?? ''}</policy>`,
@@ -83,6 +86,14 @@ export class TestServer {
 
   get rtmpsPort(): number {
     return this.port('rtmps');
+  }
+
+  get rtspPort(): number {
+    return this.port('rtsp');
+  }
+
+  get rtspsPort(): number {
+    return this.port('rtsps');
   }
 
   get httpPort(): number {

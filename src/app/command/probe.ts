@@ -1,4 +1,5 @@
 /** `sluice probe URL|FILE`: what a source holds and what is wrong with it. */
+import { shownUrl } from '../../util/shown-url.ts';
 import {
   type Command,
   CommandError,
@@ -31,6 +32,7 @@ ${URL_OPTIONS}
 Examples
   sluice probe vod/clip.mp4
   sluice probe --time 20 --json rtmp://localhost/live/cam
+  sluice probe rtsp://admin:password@192.0.2.7/stream1#tcp
 `,
   run,
 };
@@ -60,9 +62,9 @@ async function run(args: readonly string[]): Promise<number> {
     forget();
     progress.end();
   }
-  if (probe.frames === 0) throw new CommandError(EXIT_SOURCE, `${from}: nothing came.`);
+  if (probe.frames === 0) throw new CommandError(EXIT_SOURCE, `${shownUrl(from)}: nothing came.`);
   const report = probe.report({
-    source: from.replace(/\?.*/s, ''),
+    source: file === null ? shownUrl(from) : from,
     format: file?.format ?? from.slice(0, from.indexOf(':')).toLowerCase(),
     isLive: file === null,
     bytes: file?.sizeBytes ?? source.bytesReceived(),

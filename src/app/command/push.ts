@@ -2,6 +2,7 @@
 import type { FrameSupply, SupplyPart } from '../../media-file/frame-supply.ts';
 import { PacedPlayback } from '../../media-file/paced-playback.ts';
 import { systemClock } from '../../util/clock.ts';
+import { shownUrl } from '../../util/shown-url.ts';
 import {
   type Command,
   CommandError,
@@ -27,8 +28,8 @@ export const pushCommand: Command = {
   summary: 'publish a file or another stream to an RTMP server, at the pace of real time',
   help: `Usage: sluice push [options] FILE|URL rtmp://host/app/stream
 
-Publishes an FLV, MP4 or MPEG-TS file, or whatever plays at an rtmp://, rtmps://, http:// or https:// URL (FLV or
-MPEG-TS). Nothing is encoded again. H.264 and AAC go out as every server takes them; HEVC, AV1, VP9, Opus and
+Publishes an FLV, MP4 or MPEG-TS file, or whatever plays at a URL: rtmp://, rtmps://, rtsp://, rtsps://, http:// or
+https:// (HLS lists, FLV, MPEG-TS, fragmented MP4), udp:// and tcp:// (MPEG-TS). Nothing is encoded again. H.264 and AAC go out as every server takes them; HEVC, AV1, VP9, Opus and
 others by enhanced RTMP.
 
 Options
@@ -66,7 +67,7 @@ async function run(args: readonly string[]): Promise<number> {
     const first = await source.supply.read();
     if (first === null) {
       if (isInterrupted) return EXIT_OK;
-      throw new CommandError(EXIT_SOURCE, `${from}: there is nothing in it that can be published.`);
+      throw new CommandError(EXIT_SOURCE, `${shownUrl(from)}: there is nothing in it that can be published.`);
     }
     let broken: CommandError | null = null;
     const target = await RtmpTarget.open(url, options.verifies, (error) => {
@@ -74,7 +75,7 @@ async function run(args: readonly string[]): Promise<number> {
       stopEarly();
     });
     target.setMetadata(source.metadata());
-    say(`pushing ${from} to ${to.replace(/\?.*/s, '')}`);
+    say(`pushing ${shownUrl(from)} to ${to.replace(/\?.*/s, '')}`);
     const playback = new PacedPlayback({
       supply: withFirst(first, source.supply),
       output: target,

@@ -4,6 +4,7 @@ import { extname } from 'node:path';
 import type { FrameSupply } from '../../media-file/frame-supply.ts';
 import { type FileFormat, type FileMuxer, openFileMuxer } from '../../packaging/file-muxer.ts';
 import { systemClock } from '../../util/clock.ts';
+import { shownUrl } from '../../util/shown-url.ts';
 import {
   type Command,
   CommandError,
@@ -27,9 +28,9 @@ export const recordCommand: Command = {
   summary: 'write a stream into an FLV, MP4 or MPEG-TS file',
   help: `Usage: sluice record [options] URL FILE
 
-Writes what plays at an rtmp://, rtmps://, http:// or https:// URL (FLV or MPEG-TS) into FILE until it ends or
-Ctrl+C is pressed; the file is complete in every case. A file may stand in place of the URL: then it is put into the
-other container. The extension says which: .flv, .mp4 (in fragments, readable after a crash) or .ts. Nothing is encoded
+Writes what plays at a URL into FILE until it ends or Ctrl+C is pressed: rtmp://, rtmps://, rtsp://, rtsps://, http://
+or https:// (HLS lists, FLV, MPEG-TS, fragmented MP4), udp:// and tcp:// (MPEG-TS). The file is complete in every case.
+A file may stand in place of the URL: then it is put into the other container. The extension says which: .flv, .mp4 (in fragments, readable after a crash) or .ts. Nothing is encoded
 again. When the stream changes so that one file cannot hold it, FILE.2, FILE.3 and so on follow (before the extension).
 
 Options
@@ -38,7 +39,7 @@ Options
 ${URL_OPTIONS}
 Examples
   sluice record rtmp://localhost/live/demo demo.mp4 --duration 60
-  sluice record https://live.example.com/live/cam.flv cam.ts
+  sluice record https://live.example.com/live/cam.m3u8 cam.ts
 `,
   run,
 };
@@ -86,7 +87,7 @@ async function run(args: readonly string[]): Promise<number> {
   }
   if (problem !== null) throw problem;
   if (recording.bytes === 0)
-    throw new CommandError(EXIT_SOURCE, `${from}: nothing came that could be recorded.`);
+    throw new CommandError(EXIT_SOURCE, `${shownUrl(from)}: nothing came that could be recorded.`);
   return EXIT_OK;
 }
 

@@ -6,6 +6,7 @@ import type { FrameSupply, SupplyPart } from '../../media-file/frame-supply.ts';
 import { type MediaFile, openMediaFile } from '../../media-file/media-file.ts';
 import { systemClock } from '../../util/clock.ts';
 import { ProtocolError, RejectedError } from '../../util/errors.ts';
+import { shownUrl } from '../../util/shown-url.ts';
 import { VERSION } from '../version.ts';
 import {
   afterDelay,
@@ -21,6 +22,7 @@ import {
 const CONNECT_MS = 10_000;
 const SILENCE_S = 15;
 const EMPTY_ROUND_MS = 1000;
+const HOLD_MS = 60_000;
 
 export interface Source {
   readonly supply: FrameSupply;
@@ -41,7 +43,7 @@ export interface SourceOptions {
 
 /** For the help of commands. */
 export const URL_OPTIONS = `  --timeout S   give up a URL that sends nothing for S seconds (default ${SILENCE_S})
-  --insecure    take certificates that this machine does not trust (rtmps, https)
+  --insecure    take certificates that this machine does not trust (rtmps, rtsps, https)
 `;
 
 /** What every command with a source reads with `readArguments`. */
@@ -86,11 +88,13 @@ class NamedSupply implements FrameSupply {
   private readonly supply: PullSupply;
 
   constructor(url: string, supply: PullSupply) {
-    this.url = url.replace(/\?.*/s, '');
+    this.url = shownUrl(url);
     this.supply = supply;
   }
 
   async read(): Promise<SupplyPart | null> {
+    // A source that waits between two reloads of a playlist has nothing open that would hold the process.
+    const hold = setInterval(() => undefined, HOLD_MS);
     try {
       return await this.supply.read();
     } catch (error) {
@@ -102,6 +106,8 @@ class NamedSupply implements FrameSupply {
         error.kind === 'failed' ? EXIT_SOURCE : EXIT_BROKEN,
         sentence(`${this.url}: ${error.message}${hint}`),
       );
+    } finally {
+      clearInterval(hold);
     }
   }
 

@@ -1,5 +1,6 @@
 /** One GET, answered by a body without end. */
 import type { ServerHttp2Stream } from 'node:http2';
+import { corsOriginOf } from '../../runtime/common-headers.ts';
 import { type HttpRequest, sendText } from '../../runtime/http-listener.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
 import { PlayerSession } from '../../runtime/player-session.ts';
@@ -35,7 +36,7 @@ export class LivePlay {
     const headers = headersOf(request, format.contentType);
     if (request.method === 'HEAD') {
       const { hub } = this.context;
-      if (hub.find(key.text) === undefined && !hub.onDemandStreams().has(key.text))
+      if (hub.find(key.text) === undefined && !hub.canStart(key))
         throw new RejectedError('not-found', `Nobody publishes ${key.text} now.`);
       response.writeHead(200, headers);
       response.end();
@@ -129,7 +130,7 @@ function headersOf(request: HttpRequest, contentType: string): Record<string, st
     'Cache-Control': 'no-store',
     'X-Accel-Buffering': 'no',
   };
-  const cors = request.response.getHeader('Access-Control-Allow-Origin');
-  if (cors !== undefined) headers['Access-Control-Allow-Origin'] = String(cors);
+  const cors = corsOriginOf(request.response);
+  if (cors !== '') headers['Access-Control-Allow-Origin'] = cors;
   return headers;
 }

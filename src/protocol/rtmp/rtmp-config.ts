@@ -1,7 +1,7 @@
 /** `<rtmp>` of config.xml. Times of publishers belong to the stream and stand in policy.xml. */
 import { addressList, choice, integer, port, section, toggle } from '../../config/setting.ts';
 
-const NO_RTSP = 'it has no RTSP';
+const NO_RTSP = 'RTSP is always served';
 const NO_DASH = 'it has no DASH';
 const NO_WEBRTC = 'it has no WebRTC';
 const NO_SRT = 'it has no SRT';

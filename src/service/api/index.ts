@@ -1,7 +1,8 @@
 /**
  * The HTTP API that scripts and the built-in pages read: SRS's /api/v1 shapes with our own fields added, and
- * smart_rtmpd's /api/live and /api/status. Reading only; the control plane is a later addition.
+ * smart_rtmpd's /api/live and /api/status. Of what changes something, only switching between publishers is here.
  */
+import { checkApiControl, readApiValues } from '../../runtime/api-control.ts';
 import { type HttpRequest, sendJson } from '../../runtime/http-listener.ts';
 import type { ModuleContext, RunningModule, ServerModule } from '../../runtime/module.ts';
 import { RejectedError } from '../../util/errors.ts';
@@ -17,7 +18,9 @@ const DEFAULT_PAGE = 10;
 const SAMPLE_MS = 3000;
 
 /** Parts of this API that other services answer. */
-const ELSEWHERE = ['recordings'];
+const ELSEWHERE = ['recordings', 'pulls'];
+/** POST {stream, publisher}: the publisher takes over at its next key frame; '' = by preference again. */
+const SWITCH_PATH = '/api/v1/streams/switch';
 
 type Handler = (request: HttpRequest, id: string) => unknown;
 
@@ -60,10 +63,40 @@ async function start(context: ModuleContext): Promise<RunningModule> {
       else sendJson(request.response, 200, answer);
     },
   });
+  context.http.route({
+    name: 'api-switch',
+    accepts: (method, path) => method === 'POST' && path === SWITCH_PATH,
+    handle: async (request) => {
+      const stream = await switchPublisher(context, request);
+      sendJson(request.response, 200, { ...envelope, stream: streams.one(request, stream) });
+    },
+  });
   return {
     reload: () => [],
     stop: async () => timer.cancel(),
   };
+}
+
+/** Resolves with the name of the stream. */
+async function switchPublisher(context: ModuleContext, request: HttpRequest): Promise<string> {
+  const { enable, control } = context.configuration().server.api;
+  if (!enable) throw new RejectedError('denied', 'The API is switched off (api enable in config.xml).');
+  checkApiControl(request, control);
+  const values = await readApiValues(request);
+  const name = String(values.get('stream') ?? '');
+  const publisher = String(values.get('publisher') ?? '');
+  const stream = context.hub.find(name);
+  if (stream === undefined)
+    throw new RejectedError('not-found', `There is no stream ${name} now; say stream=live/cam.`);
+  if (!context.hub.choosePublisher(stream, publisher)) {
+    const all = context.hub.publishersOf(stream).map(({ owner }) => owner.id);
+    throw new RejectedError(
+      'not-found',
+      `${name} has no publisher ${publisher}; it has ${all.join(', ') || 'none'}.`,
+    );
+  }
+  context.log.info('publisher.chosen', { stream: name, publisher: publisher || 'by preference' });
+  return name;
 }
 
 function v1(

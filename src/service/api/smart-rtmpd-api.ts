@@ -58,7 +58,8 @@ export class SmartRtmpdApi {
     const rtmp = counted((protocol) => protocol.startsWith('rtmp'));
     const flv = counted((protocol) => protocol.endsWith('flv'));
     const hls = counted((protocol) => protocol === 'hls');
-    return `rtmp:${rtmp}\nflv:${flv}\nrtsp:0\nhls:${hls}\n`;
+    const rtsp = counted((protocol) => protocol.startsWith('rtsp'));
+    return `rtmp:${rtmp}\nflv:${flv}\nrtsp:${rtsp}\nhls:${hls}\n`;
   }
 
   private detail(request: HttpRequest, app: string, name: string): unknown {
@@ -108,11 +109,13 @@ export class SmartRtmpdApi {
     const day = `${d.getFullYear()}-${pad(d.getMonth() + 1)}-${pad(d.getDate())}`;
     const rtmp = port('rtmp');
     const rtmps = port('rtmps');
+    const rtsp = port('rtsp');
+    const rtsps = port('rtsps');
     return {
       http: { port: http.port, run: http.port >= 0 },
       https: { port: http.tlsPort, run: http.tlsPort >= 0 },
       rtmp: { port: rtmp || rtmps, run: rtmp + rtmps > 0, ssl: rtmp === 0 && rtmps > 0 },
-      rtsp: { port: 0, run: false, ssl: false },
+      rtsp: { port: rtsp || rtsps, run: rtsp + rtsps > 0, ssl: rtsp === 0 && rtsps > 0 },
       srt: { port: 0, run: false },
       start_time: `${day} ${pad(d.getHours())}:${pad(d.getMinutes())}:${pad(d.getSeconds())}`,
     };

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { LiveSession } from '../../access/session-registry.ts';
 import { CODECS, type CodecId } from '../../codec/codec-id.ts';
+import type { PublisherView } from '../../media/lineup.ts';
 import type { Stream } from '../../media/stream.ts';
 import { defaultTrack, type Track } from '../../media/track.ts';
 import type { HttpRequest } from '../../runtime/http-listener.ts';
@@ -22,7 +23,11 @@ const SRS_CODEC_NAMES: Partial<Readonly<Record<CodecId, string>>> = {
   flac: 'FLAC',
   g711a: 'G711A',
   g711u: 'G711U',
+  g722: 'G722',
+  g726: 'G726',
+  l16: 'L16',
   speex: 'Speex',
+  mjpeg: 'MJPEG',
 };
 
 /** SRS's own names of client types, so that its dashboards group ours. */
@@ -31,6 +36,10 @@ const SRS_CLIENT_TYPES: Readonly<Record<string, string>> = {
   'rtmps:publisher': 'fmle-publish',
   'rtmp:player': 'rtmp-play',
   'rtmps:player': 'rtmp-play',
+  'rtsp:player': 'rtsp-play',
+  'rtsps:player': 'rtsp-play',
+  'rtsp:publisher': 'rtsp-publish',
+  'rtsps:publisher': 'rtsp-publish',
   'http-flv:player': 'flv-play',
   'https-flv:player': 'flv-play',
   'ws-flv:player': 'flv-play',
@@ -157,6 +166,7 @@ export class StreamView {
       state: stream.state,
       source: publisher === null ? null : { protocol: publisher.protocol, remote: publisher.remote },
       on_demand: this.context.hub.onDemandStreams().has(key.text),
+      publishers: this.context.hub.publishersOf(stream).map(describePublisher),
       gop_ms: Math.round(statistics.gopUs / 1000),
       cached_bytes: stream.cachedBytes,
       tracks: tracks.map((track) => this.describeTrack(stream, track)),
@@ -189,6 +199,7 @@ export class StreamView {
       state: 'idle',
       source: null,
       on_demand: true,
+      publishers: [],
       gop_ms: 0,
       cached_bytes: 0,
       description,
@@ -255,8 +266,34 @@ export class StreamView {
       remote: session.remote,
       user_agent: session.userAgent,
       dropped: session.dropped(),
+      details: session.details?.() ?? {},
     };
   }
+}
+
+function describePublisher({
+  owner,
+  state,
+  rank,
+  isChosen,
+  sinceMs,
+  silentMs,
+  frames,
+  bytes,
+}: PublisherView) {
+  return {
+    id: owner.id,
+    state,
+    protocol: owner.protocol,
+    remote: owner.remote,
+    rank,
+    chosen: isChosen,
+    since: new Date(sinceMs).toISOString(),
+    /** Milliseconds since its latest frame; null = none has come. */
+    last_frame_ms: silentMs < 0 ? null : silentMs,
+    frames,
+    recv_bytes: bytes,
+  };
 }
 
 function streamId(text: string): string {

@@ -5,9 +5,9 @@
 import { makeStreamKey, type StreamKey } from '../../media/stream-key.ts';
 import { FileChannel } from '../../media-file/file-channel.ts';
 import { FileSupply } from '../../media-file/file-supply.ts';
+import { openClip } from '../../media-file/memory-clip.ts';
 import type { ModuleContext, RunningModule, ServerModule } from '../../runtime/module.ts';
 import { InvariantError } from '../../util/errors.ts';
-import { openClip } from './demo-clip.ts';
 
 export const demoModule: ServerModule = { name: 'demo', start };
 

@@ -1,14 +1,18 @@
 /**
  * `<forward>` of policy.xml: where else a stream is sent. The text says where to connect, `rewrite` which address is
  * announced there. Scheme and port follow smart_rtmpd: `rtmps` in the rewrite turns TLS on, the port is 1935 unless
- * given; a whole URL as text is our addition and carries its own scheme, with 443 as port of rtmps.
+ * given; a whole URL as text is our addition and carries its own scheme, with 443 as port of rtmps. `rtsp` and `rtsps`
+ * publish there by ANNOUNCE, with name and password of the URL if it has them. `udp` and `rtp` send MPEG-TS in datagrams
+ * to an address that names no stream.
  */
+import { parseTsAddress } from '../../client/mpegts/ts-address.ts';
 import { section, splitHostPort, text, toggle } from '../../config/setting.ts';
 import { RTMP_PORT, RTMPS_PORT } from '../../wire/rtmp/rtmp-url.ts';
+import { RTSP_PORT, RTSPS_PORT } from '../../wire/rtsp/rtsp-url.ts';
 
 export const forwardSection = section({
   name: 'forward',
-  text: 'Sends the stream to another server: host, host:port, [v6]:port or a whole rtmp:// or rtmps:// URL. Any number.',
+  text: 'Sends the stream to another server: host, host:port, [v6]:port, a whole rtmp://, rtmps://, rtsp:// or rtsps:// URL, or udp:// or rtp://host:port for MPEG-TS (multicast: ?interface=eth0;ttl=4). Any number.',
   fields: {
     enable: toggle(true, {
       text: 'off takes back the same forward of a wider rule; without a target it takes back all of them.',
@@ -17,7 +21,7 @@ export const forwardSection = section({
     rewrite: text(
       '',
       {
-        pattern: /^(rtmps?:\/\/[^\s<>"\\]+)?$/,
+        pattern: /^(rt[ms]ps?:\/\/[^\s<>"\\]+)?$/,
         phrase: 'is neither empty nor a URL such as rtmp://host/app',
         range: 'empty, or a URL',
       },
@@ -31,11 +35,13 @@ export const forwardSection = section({
   },
 });
 
+const DEFAULT_PORTS = { rtmp: RTMP_PORT, rtmps: RTMPS_PORT, rtsp: RTSP_PORT, rtsps: RTSPS_PORT } as const;
+
 /** One forward as a rule has it. Which URL results for a stream is the relay's business. */
 export interface ForwardRule {
   /** The element's text as written. */
   readonly target: string;
-  readonly scheme: 'rtmp' | 'rtmps';
+  readonly scheme: keyof typeof DEFAULT_PORTS | 'udp' | 'rtp';
   /** Where to connect; IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
@@ -48,7 +54,7 @@ export interface ForwardRule {
 }
 
 export const FORWARD_TARGET_PHRASE =
-  'does not name a target such as 192.0.2.7, 192.0.2.7:1935 or rtmps://host/app';
+  'does not name a target such as 192.0.2.7, 192.0.2.7:1935, rtmps://host/app or udp://239.1.1.1:1234';
 
 /** Null when the target's text has none of the forms. */
 export function parseForward(
@@ -57,20 +63,33 @@ export function parseForward(
   appendsStream: boolean,
   where: string,
 ): ForwardRule | null {
-  const url = /^(rtmps?):\/\/([^/\s]+)(\/[^\s<>"\\]*)?$/.exec(target);
+  const datagrams = parseTsAddress(target);
+  if (datagrams !== null) {
+    const { scheme, host, port } = datagrams;
+    if ((scheme !== 'udp' && scheme !== 'rtp') || host === '' || port < 1) return null;
+    return { target, scheme, host, port, rewrite: target, appendsStream: false, where };
+  }
+  const url = /^(rt[ms]ps?):\/\/(?:[^/\s]*@)?([^/@\s]+)(\/[^\s<>"\\]*)?$/.exec(target);
   const address = splitHostPort(url === null ? target : url[2]!);
   if (address === null) return null;
   const common = { target, host: address.host, appendsStream, where };
   if (url === null) {
-    const scheme = rewrite.startsWith('rtmps:') ? 'rtmps' : 'rtmp';
-    return { ...common, scheme, port: address.port || RTMP_PORT, rewrite };
+    const scheme = schemeOf(rewrite);
+    // smart_rtmpd sends rtmps to the port of rtmp unless another is given.
+    const port = scheme === 'rtmps' ? RTMP_PORT : DEFAULT_PORTS[scheme];
+    return { ...common, scheme, port: address.port || port, rewrite };
   }
-  const scheme = url[1] === 'rtmps' ? 'rtmps' : 'rtmp';
+  const scheme = schemeOf(target);
   const hasPath = (url[3] ?? '/') !== '/';
   return {
     ...common,
     scheme,
-    port: address.port || (scheme === 'rtmps' ? RTMPS_PORT : RTMP_PORT),
+    port: address.port || DEFAULT_PORTS[scheme],
     rewrite: rewrite === '' && hasPath ? target : rewrite,
   };
+}
+
+function schemeOf(url: string): keyof typeof DEFAULT_PORTS {
+  const scheme = url.slice(0, url.indexOf(':'));
+  return scheme in DEFAULT_PORTS ? (scheme as keyof typeof DEFAULT_PORTS) : 'rtmp';
 }

@@ -20,10 +20,15 @@ export interface ForwardTarget {
 export function resolveTarget(rule: ForwardRule, key: StreamKey, publisherHost: string): ForwardTarget {
   const { host, port, scheme, where } = rule;
   const url = announcedUrl(rule, key, publisherHost);
-  const bare = url.split('?')[0]!;
+  const bare = withoutLogin(url.split('?')[0]!);
   const streamText = bare.split('/').slice(3).join('/');
   const shown = `${bare} (${host.includes(':') ? `[${host}]` : host}:${port})`;
   return { scheme, host, port, url, streamText, shown, where };
+}
+
+/** Name and password are for the target alone. */
+function withoutLogin(url: string): string {
+  return url.replace(/^([a-z]+:\/\/)[^/]*@/, '$1');
 }
 
 function announcedUrl(rule: ForwardRule, key: StreamKey, publisherHost: string): string {

@@ -31,7 +31,10 @@ const BAD: readonly (readonly [string, RegExp])[] = [
   ['<stream name="live/a" source="file:a.mp4"/>', /source="file:a\.mp4" is not of the form vod:FILE/],
   ['<stream name="live/a" source="vod:"/>', /not of the form vod:FILE/],
   ['<stream name="live/a" source="vod:/etc/passwd"/>', /not of the form vod:FILE/],
-  ['<stream name="live/a" loop="on"/>', /policy\.xml:1:9: loop and on-demand belong to a source/],
+  [
+    '<stream name="live/a" loop="on"/>',
+    /policy\.xml:1:9: loop, on-demand and times of a source belong to one/,
+  ],
   ['<stream name="live/*" source="vod:a.mp4"/>', /a name without \*/],
   [
     '<stream name="channel" source="vod:a.mp4"/>',

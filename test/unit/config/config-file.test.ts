@@ -109,7 +109,10 @@ test('config: wrong files are refused with place, offending text and what was me
       '\uFEFF<config><http port="65536"/></config>',
       'conf/config.xml:1:15: port="65536" is not a whole number from 0 to 65535, nor off.',
     ],
-    ['<config><port/></config>', 'conf/config.xml:1:9: <port> belongs inside <rtmp> or <http>.'],
+    [
+      '<config><port/></config>',
+      'conf/config.xml:1:9: <port> belongs inside <rtmp> or <http> or <rtsp> or <mpegts> or <post>.',
+    ],
     [
       '<config><htpt/></config>',
       'conf/config.xml:1:9: unknown element <htpt> in <config>; did you mean <http>?',

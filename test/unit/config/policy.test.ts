@@ -9,7 +9,16 @@ test('policy: defaults', () => {
   const { forwards, records, ...values } = load().resolver.resolve('h', 'live', 's');
   assert.deepEqual([forwards, records], [[], []]);
   assert.deepEqual(values, {
-    publish: { busy: 'refuse', graceMs: 10_000, firstPacketMs: 20_000, idleMs: 10_000 },
+    publish: {
+      busy: 'refuse',
+      failoverMs: 3000,
+      prefer: '',
+      return: true,
+      steadyMs: 10_000,
+      graceMs: 10_000,
+      firstPacketMs: 20_000,
+      idleMs: 10_000,
+    },
     time: { jitter: 'full', atc: false },
     gop: { cache: true, frames: 2500, bytes: 16_777_216, ms: 30_000 },
     play: {
@@ -37,6 +46,9 @@ test('policy: defaults', () => {
     },
     ladder: { streams: '' },
     dash: { enable: true },
+    login: { basic: 'tls', playPassword: '', playUser: '', publishPassword: '', publishUser: '' },
+    multicast: { enable: false, interface: '', range: '239.255.42.0/24', ttl: 16 },
+    slate: { source: '', always: false },
   });
 });
 
@@ -295,12 +307,12 @@ test('policy: wrong files are refused with place, offending text and what was me
     ],
     [
       policy('<application name="live"><publish busy="refused"/></application>'),
-      'conf/policy.xml:1:43: busy="refused" is none of refuse, takeover; did you mean refuse?',
+      'conf/policy.xml:1:43: busy="refused" is none of refuse, takeover, standby; did you mean refuse?',
     ],
     [
       policy('<application name="live"><application name="x"/></application>'),
       'conf/policy.xml:1:34: unknown element <application> in <application>; known here: ' +
-        '<forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <stream>.',
+        '<forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <slate>, <stream>.',
     ],
     [
       policy('<application name="live"><stream><gop frames="x"/></stream></application>'),
@@ -309,15 +321,15 @@ test('policy: wrong files are refused with place, offending text and what was me
     ],
     [
       policy('<application name="live"><forward/></application>'),
-      'conf/policy.xml:1:34: <forward/> does not name a target such as 192.0.2.7, 192.0.2.7:1935 or rtmps://host/app.',
+      'conf/policy.xml:1:34: <forward/> does not name a target such as 192.0.2.7, 192.0.2.7:1935, rtmps://host/app or udp://239.1.1.1:1234.',
     ],
     [
       policy('<application name="live"><forward>http://a/b</forward></application>'),
-      'conf/policy.xml:1:34: <forward>http://a/b</forward> does not name a target such as 192.0.2.7, 192.0.2.7:1935 or rtmps://host/app.',
+      'conf/policy.xml:1:34: <forward>http://a/b</forward> does not name a target such as 192.0.2.7, 192.0.2.7:1935, rtmps://host/app or udp://239.1.1.1:1234.',
     ],
     [
       policy('<application name="live"><forward>a:99999</forward></application>'),
-      'conf/policy.xml:1:34: <forward>a:99999</forward> does not name a target such as 192.0.2.7, 192.0.2.7:1935 or rtmps://host/app.',
+      'conf/policy.xml:1:34: <forward>a:99999</forward> does not name a target such as 192.0.2.7, 192.0.2.7:1935, rtmps://host/app or udp://239.1.1.1:1234.',
     ],
     [
       policy('<application name="live"><forward rewrite="b/app">a</forward></application>'),
@@ -329,14 +341,14 @@ test('policy: wrong files are refused with place, offending text and what was me
     ],
     [
       policy('<vhost name="rtmp://a/live"><constructor/><__proto__/></vhost>'),
-      'conf/policy.xml:1:37: unknown element <constructor> in <vhost>; known here: <forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>.',
-      'conf/policy.xml:1:51: unknown element <__proto__> in <vhost>; known here: <forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>.',
+      'conf/policy.xml:1:37: unknown element <constructor> in <vhost>; known here: <forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <slate>.',
+      'conf/policy.xml:1:51: unknown element <__proto__> in <vhost>; known here: <forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <slate>.',
     ],
     [policy('live'), 'conf/policy.xml:1:9: text "live" does not belong in <policy>.'],
     [
       policy('<application name="live"><hashls>true</hashls></application>'),
       'conf/policy.xml:1:34: unknown element <hashls> in <application>; known here: ' +
-        '<forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <stream>.',
+        '<forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <slate>, <stream>.',
     ],
   ];
   for (const [text, ...messages] of cases) assert.deepEqual(refusal('', text), messages, text);

@@ -39,10 +39,8 @@ test('smart_rtmpd: its files are taken as they are, and what has no effect is sa
   const system = 'the system sizes the buffers of TCP connections by itself';
   assert.deepEqual(warnings, [
     'conf/config.xml:2:3: <authurl> is not used by this version: it asks no server for permission, so everybody may publish and play.',
-    'conf/config.xml:3:3: <rtp> is not used by this version: it has no RTP.',
-    'conf/config.xml:5:8: <rtsp>203.0.113.7:8554</rtsp> is not used by this version: it has no RTSP.',
+    'conf/config.xml:3:32: que="20000" is not used by this version: it sizes its queues by itself.',
     'conf/config.xml:5:37: <srt>203.0.113.7:9000</srt> is not used by this version: it has no SRT.',
-    'conf/config.xml:5:64: <rtp>203.0.113.7</rtp> is not used by this version: it has no RTP.',
     `conf/config.xml:6:9: <recvbuffer>8192</recvbuffer> is not used by this version: ${system}.`,
     `conf/config.xml:6:38: <sendbuffer>8192</sendbuffer> is not used by this version: ${system}.`,
   ]);
@@ -86,7 +84,7 @@ test('smart_rtmpd: the oldest elements and empty ones are accepted', () => {
     '<authurl timeout="" router=""></authurl><nat><rtsp></rtsp></nat><rtsp><port>8554</port><max_idle>10</max_idle></rtsp>' +
     '<srt enable="true" has_rtmp="true"/><global><auth_url>http://a/</auth_url></global></config>';
   const places = load(config).warnings.map((warning) => /<(\w+)>/.exec(warning)![1]);
-  assert.deepEqual(places, ['elapse', 'natmap', 'hostmap', 'rtsp', 'srt', 'global']);
+  assert.deepEqual(places, ['elapse', 'natmap', 'hostmap', 'srt', 'global']);
 });
 
 test('smart_rtmpd: names inside elements without effect are checked all the same', () => {
@@ -112,7 +110,10 @@ test('smart_rtmpd: JSON names of its API are accepted where the spelling in XML 
   assert.equal(publish.idleMs, 15_000);
   assert.deepEqual([hls.enable, hls.durationMs, hls.count, hls.cache], [false, 2000, 4, 8]);
   assert.equal(warnings.length, 2);
-  assert.match(warnings[0]!, /<has_rtsp>true<\/has_rtsp> is not used by this version: it has no RTSP\.$/);
+  assert.match(
+    warnings[0]!,
+    /<has_rtsp>true<\/has_rtsp> is not used by this version: RTSP is always served\.$/,
+  );
   assert.match(warnings[1]!, /<io_shrink>32<\/io_shrink> is not used/);
 });
 

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { aacMime, parseAudioSpecificConfig } from '../../../src/codec/aac.ts';
 import { writeAdtsHeader } from '../../../src/codec/adts.ts';
 import type { CodecConfig } from '../../../src/codec/codec-config.ts';
+import { configFromRecord } from '../../../src/codec/describe-config.ts';
+import { parseOpusHead, serializeOpusHead } from '../../../src/codec/opus.ts';
 import { FRAME_CONFIG, FRAME_KEY } from '../../../src/media/frame.ts';
 import { makeTrack, type Track } from '../../../src/media/track.ts';
 import { TsIngest, type TsIngestOptions, type TsIngestOutput } from '../../../src/packaging/ts-ingest.ts';
@@ -66,6 +69,31 @@ function adts(samples = 48_000, bytes = 60): Buffer {
   const frame = Buffer.alloc(7 + bytes, 0x21);
   writeAdtsHeader(parseAudioSpecificConfig(record), bytes, frame, 0);
   return frame;
+}
+
+/** LOAS frames that refer to a config that never comes (useSameStreamMux), each with one payload. */
+function loas(of: Recorder): Buffer {
+  return Buffer.concat(
+    of.frames.slice(0, 5).map(({ payload }) => {
+      const size = 1 + Math.floor(payload.length / 255) + 1 + payload.length;
+      return Buffer.concat([
+        Buffer.from([0x56, 0xe0 | (size >> 8), size & 255, 0x80]),
+        Buffer.alloc(size - 1),
+      ]);
+    }),
+  );
+}
+
+function surroundHead(): Uint8Array {
+  return serializeOpusHead({
+    version: 1,
+    channels: 6,
+    preSkip: 312,
+    inputRate: 48_000,
+    outputGain: 0,
+    mappingFamily: 1,
+    mapping: Uint8Array.of(4, 2, 0, 4, 1, 2, 3, 5),
+  });
 }
 
 describe('ts ingest', () => {
@@ -160,18 +188,120 @@ describe('ts ingest', () => {
     assert.equal(recorder.tracks[3]!.config.sampleRate, 44_100);
   });
 
+  describe('AAC in LOAS frames', () => {
+    const read = (name: string) =>
+      readFileSync(new URL(`../../vectors/mpegts/${name}.mpegts`, import.meta.url));
+    const latm = read('aac-latm');
+
+    test('gives the same frames as ADTS', () => {
+      const [a, b] = [latm, read('aac-adts')].map((bytes) => new Recorder().read(bytes)) as [
+        Recorder,
+        Recorder,
+      ];
+      assert.ok(a.frames.length > 40);
+      assert.deepEqual(
+        a.frames.map(({ payload, durationUs }) => [payload.toString('hex'), durationUs]),
+        b.frames.map(({ payload, durationUs }) => [payload.toString('hex'), durationUs]),
+      );
+      for (const [index, frame] of a.frames.entries())
+        assert.ok(Math.abs(frame.ptsMs - b.frames[index]!.ptsMs) < 0.05, `time of ${index}`);
+      assert.equal(a.tracks.length, 1);
+      assert.equal(a.tracks[0]!.config.codec, 'aac');
+      assert.equal(a.tracks[0]!.config.sampleRate, 44_100);
+      assert.equal(a.tracks[0]!.config.channels, 1);
+    });
+
+    test('byte by byte, and behind garbage', () => {
+      const whole = new Recorder().read(latm);
+      const pieces = new Recorder();
+      for (const byte of latm) pieces.reader.push(Uint8Array.of(byte));
+      pieces.reader.finish();
+      assert.deepEqual(pieces.frames, whole.frames);
+      const run = Buffer.concat([
+        Buffer.alloc(300, 0x56),
+        loas(whole),
+        Buffer.from([0x56, 1, 2, 3]),
+        loas(whole),
+      ]);
+      const recorder = new Recorder().read(
+        tables(line(0x11, 0x101)),
+        new Sender(0x101).unit(pes(run, { streamId: 0xc0, pts: 0 })),
+      );
+      assert.equal(recorder.frames.length, 0, 'a config is needed');
+      assert.ok(recorder.ingest.framesWithoutConfig >= 10);
+    });
+
+    test('a PID that changes to it goes on as another track', () => {
+      const recorder = new Recorder().read(
+        tables(line(0x0f, 0x101)),
+        new Sender(0x101).unit(pes(Buffer.concat([adts(), adts()]), { streamId: 0xc0, pts: 0 })),
+        map(MAP_PID, [line(0x11, 0x101)], 1),
+      );
+      assert.equal(recorder.frames.length, 2);
+      assert.deepEqual(recorder.ingest.leftOut(), []);
+    });
+  });
+
+  for (const [what, streamType, descriptors, name] of [
+    [
+      'AV1',
+      0x06,
+      [5, 4, 0x41, 0x56, 0x30, 0x31, 0x80, 4, 0x81, 0, 0, 0],
+      /does not use AV1 of MPEG-TS \(PID 256\)/,
+    ],
+    ['KLV', 0x06, [5, 4, 0x4b, 0x4c, 0x56, 0x41], /KLV metadata \(SMPTE 336M\)/],
+    [
+      'KLV in step',
+      0x15,
+      [0x26, 9, 1, 0, 0xff, 0x4b, 0x4c, 0x56, 0x41, 0, 0x0f],
+      /KLV metadata \(SMPTE 336M\)/,
+    ],
+    [
+      'ID3',
+      0x15,
+      [0x26, 13, 0xff, 0xff, 0x49, 0x44, 0x33, 0x20, 0xff, 0x49, 0x44, 0x33, 0x20, 0, 0x1f],
+      /ID3 timed metadata/,
+    ],
+    ['metadata without a name', 0x15, [0x26, 3, 0xff, 0xff, 0xff], /does not use timed metadata/],
+    ['SCTE-35', 0x86, [5, 4, 0x43, 0x55, 0x45, 0x49], /SCTE-35 cue messages/],
+    ['teletext', 0x06, [0x56, 0], /teletext/],
+    ['DVB subtitles', 0x06, [0x59, 0], /DVB subtitles/],
+    ['SMPTE 302M', 0x06, [5, 4, 0x42, 0x53, 0x53, 0x44], /SMPTE 302M sound/],
+    ['unknown registration', 0x06, [5, 4, 0x58, 0x59, 0x5a, 0x31], /private data of type XYZ1/],
+  ] as const) {
+    test(`${what} is left out by name`, () => {
+      const recorder = new Recorder().read(tables(line(streamType, 0x100, descriptors)));
+      assert.match(recorder.ingest.leftOut().join(), name);
+      assert.equal(recorder.tracks.length, 0);
+    });
+  }
+
+  test('Opus of six channels comes back from what we write', () => {
+    const config = configFromRecord('opus', surroundHead());
+    const track = makeTrack(1, config);
+    const writer = new TsWriter({ groupAudio: false });
+    assert.deepEqual(writer.setTracks([track]), []);
+    const to = new media.Collected();
+    for (let index = 0; index < 5; index++) writer.write(media.sound(track, index * 20_000, 100, 20_000), to);
+    const recorder = new Recorder().read(to.bytes());
+    assert.equal(recorder.frames.length, 5);
+    const got = recorder.tracks[0]!.config;
+    assert.deepEqual([got.codec, got.channels, got.sampleRate], ['opus', 6, 48_000]);
+    assert.deepEqual(parseOpusHead(got.record).mapping, parseOpusHead(config.record).mapping);
+  });
+
   test('what is not used is named', () => {
     const recorder = new Recorder().read(
       tables(
         line(0x02, 0x100),
-        line(0x11, 0x101),
+        line(0x42, 0x101),
         line(0x06, 0x102, [5, 4, 0x41, 0x56, 0x30, 0x31]),
-        line(0x06, 0x103, [0x7f, 2, 0x80, 6]),
+        line(0x06, 0x103, [0x7f, 2, 0x80, 0x82]),
         line(0xef, 0x104),
       ),
     );
     const text = recorder.ingest.leftOut().join('\n');
-    for (const part of [/MPEG-2 video/, /LATM/, /AV01/, /Opus with the channel/, /stream type 239/]) {
+    for (const part of [/MPEG-2 video/, /AVS video/, /AV1/, /Opus with the channel/, /stream type 239/]) {
       assert.match(text, part);
     }
   });

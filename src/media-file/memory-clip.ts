@@ -1,10 +1,10 @@
-/** The embedded clip as a file in memory, unpacked when somebody begins to watch. */
-import { Frame } from '../../media/frame.ts';
-import type { Track } from '../../media/track.ts';
-import type { SupplyFile } from '../../media-file/file-supply.ts';
-import { FlvIngest } from '../../packaging/flv-ingest.ts';
-import { InvariantError } from '../../util/errors.ts';
-import { FlvTagReader } from '../../wire/flv/tag-reader.ts';
+/** The embedded clip as a file in memory, unpacked when somebody begins to watch: for the test channel and for slates. */
+import { Frame } from '../media/frame.ts';
+import type { Track } from '../media/track.ts';
+import { FlvIngest } from '../packaging/flv-ingest.ts';
+import { InvariantError } from '../util/errors.ts';
+import { FlvTagReader } from '../wire/flv/tag-reader.ts';
+import type { SupplyFile } from './file-supply.ts';
 
 /** `bytes` is an FLV file that we made ourselves. */
 export function openClip(bytes: Uint8Array): SupplyFile {

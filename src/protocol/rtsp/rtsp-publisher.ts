@@ -1,0 +1,382 @@
+/** The requests of a publisher: ANNOUNCE, SETUP, RECORD, PAUSE (RFC 2326 sections 10.3, 10.4, 10.11), and its packets. */
+import { randomInt } from 'node:crypto';
+import type { SessionDetails } from '../../access/session-registry.ts';
+import type { Publication } from '../../media/publication.ts';
+import { makeStreamKey, type StreamKey } from '../../media/stream-key.ts';
+import { RtpIngest } from '../../packaging/rtp-ingest.ts';
+import { RejectedError } from '../../util/errors.ts';
+import type { RtpMapping } from '../../wire/rtp/payload-format.ts';
+import { PAYLOAD_FORMATS } from '../../wire/rtp/payload-formats.ts';
+import { DEFAULT_REORDER_LIMITS } from '../../wire/rtp/reorder-buffer.ts';
+import type { RtspRequest } from '../../wire/rtsp/rtsp-message.ts';
+import { type RtspTransport, serializeTransport, TRANSPORT } from '../../wire/rtsp/transport-header.ts';
+import { controlOf, rtpMappingsOf } from '../../wire/sdp/media-format.ts';
+import { attributeOf, parseSdp } from '../../wire/sdp/session-description.ts';
+import { baseOf, findControl, parseAddress, type RtspAddress } from './rtsp-address.ts';
+import type { DatagramPair } from './rtsp-datagrams.ts';
+import type { RtspStreamPolicy } from './rtsp-services.ts';
+import type { RtspSession } from './rtsp-session.ts';
+import { chooseChannels, chooseTransport, kindOf, type TransportKind } from './rtsp-transport.ts';
+import { RtspTsMedia } from './rtsp-ts-media.ts';
+
+const MAX_MEDIA = 16;
+const CHANNELS = 256;
+/** Name of a transport stream as payload (RFC 3555). */
+const TS_NAME = 'MP2T';
+/** What a forward of ours says in ANNOUNCE: ids of the servers that the stream came through, with commas. */
+const VIA_FIELD = 'X-Sluice-Via';
+const MAX_VIA_LENGTH = 512;
+const REPORT_EVERY_US = 5_000_000;
+const INTERLEAVED_MARK = 0x24;
+
+interface AnnouncedMedia {
+  readonly control: string;
+  readonly mappings: readonly RtpMapping[];
+  readonly language: string;
+  /** How its packets come; null = not set up. */
+  way: { readonly rtcpChannel: number; readonly pair: DatagramPair | null } | null;
+}
+
+export class RtspPublisher {
+  /** Bytes that came beside the connection. */
+  datagramBytes = 0;
+  private readonly session: RtspSession;
+  private address: RtspAddress | null = null;
+  private key: StreamKey | null = null;
+  private policy: RtspStreamPolicy | null = null;
+  private media: readonly AnnouncedMedia[] = [];
+  private via: readonly string[] = [];
+  private kind: TransportKind | null = null;
+  /** Channel -> 2 x media for RTP, one more for RTCP, or -1. */
+  private readonly channels = new Int16Array(CHANNELS).fill(-1);
+  private publication: Publication | null = null;
+  private ingest: RtpIngest | null = null;
+  /** By media; null where it is no transport stream. */
+  private streams: readonly (RtspTsMedia | null)[] = [];
+  private isRecording = false;
+  private startUs = 0;
+  private lastMediaUs = 0;
+  private lastReportUs = 0;
+  private ended = false;
+
+  constructor(session: RtspSession) {
+    this.session = session;
+  }
+
+  /** It holds, or held, the name. */
+  get hasBegun(): boolean {
+    return this.publication !== null;
+  }
+
+  async announce(request: RtspRequest): Promise<void> {
+    const { session } = this;
+    const { services } = session;
+    const type = request.headers.get('Content-Type');
+    if (type !== '' && !/^application\/sdp\b/i.test(type))
+      throw new RejectedError('unsupported', 'ANNOUNCE wants a description of type application/sdp.');
+    const address = parseAddress(request.uri);
+    const named = makeStreamKey(address.app, address.stream);
+    const policy = services.policy(named, address.host, session.peer.secure);
+    if (!session.isGranted(request, 'publish', named, policy.publishLogin)) return;
+    const description = parseSdp(request.body);
+    if (description.media.length > MAX_MEDIA)
+      throw new RejectedError('limit', `A stream may have at most ${MAX_MEDIA} tracks.`);
+    const media = description.media.map((one) => ({
+      control: controlOf(one),
+      mappings: rtpMappingsOf(one),
+      language: attributeOf(one.attributes, 'lang') ?? '',
+      way: null,
+    }));
+    if (!media.some((one) => isUsable(one.mappings))) {
+      const names = media.flatMap((one) => one.mappings.map(({ encodingName }) => encodingName));
+      throw new RejectedError(
+        'unsupported',
+        names.length === 0
+          ? 'The description names no media.'
+          : `None of the announced formats can be used: ${names.join(', ')}.`,
+      );
+    }
+    this.via = viaOf(request);
+    services.checkLoop(this.via);
+    session.url = `/${named.app}/${named.name}`;
+    session.tcUrl = address.base;
+    const key = await services.admit({
+      action: 'publish',
+      protocol: session.protocol,
+      host: address.host,
+      app: address.app,
+      stream: address.stream,
+      query: address.query,
+      remote: session.remote,
+      sessionId: session.id,
+    });
+    if (session.closed || this.ended) return;
+    this.address = address;
+    this.policy = policy;
+    this.media = media;
+    this.key = key;
+    session.reply(request, 200, session.sessionField());
+  }
+
+  async setUp(request: RtspRequest): Promise<void> {
+    const { session } = this;
+    if (this.key === null || this.isRecording) {
+      session.reply(request, 455, session.sessionField());
+      return;
+    }
+    const position = this.mediaOf(request.uri);
+    if (position < 0) {
+      session.reply(request, 459, session.sessionField());
+      return;
+    }
+    const transport = await this.setUpMedia(request, position);
+    if (session.closed || this.ended) return;
+    if (transport === null) session.reply(request, 461, session.sessionField());
+    else {
+      const text = serializeTransport([{ ...transport, mode: 'record' }]);
+      session.reply(request, 200, [['Transport', text], ...session.sessionField()]);
+    }
+  }
+
+  /** Some publishers ask for an address that no control line names: then the next media is meant. */
+  private mediaOf(uri: string): number {
+    const found = findControl(
+      uri,
+      this.media.map(({ control }) => control),
+    );
+    if (found >= 0) return found;
+    const isWhole = this.media.length > 1 && baseOf(uri) === this.address?.base;
+    return isWhole ? -1 : this.media.findIndex(({ way }) => way === null);
+  }
+
+  private async setUpMedia(request: RtspRequest, position: number): Promise<RtspTransport | null> {
+    const { session } = this;
+    const { services, peer } = session;
+    const media = this.media[position]!; // mediaOf gave it
+    const ports = peer.secure ? null : services.datagrams();
+    const offer = chooseTransport(request, { udp: ports !== null, multicast: false, kind: this.kind });
+    if (offer === null) return null;
+    if (kindOf(offer) === 'tcp') {
+      this.forgetChannels(position);
+      const taken = (channel: number) => this.channels[channel] !== -1;
+      const pair = chooseChannels(offer.interleaved, position, taken);
+      if (pair === null) return null;
+      this.channels[pair[0]] = 2 * position;
+      this.channels[pair[1]] = 2 * position + 1;
+      media.way = { rtcpChannel: pair[1], pair: null };
+      this.kind = 'tcp';
+      return { ...TRANSPORT, lower: 'tcp', interleaved: pair };
+    }
+    if (ports === null) return null;
+    const [rtpPort, rtcpPort] = offer.clientPort!; // chooseTransport tested it
+    const pair = await ports.open({
+      address: peer.remoteAddress,
+      localAddress: peer.localAddress,
+      rtpPort,
+      rtcpPort,
+      sends: true,
+      onDatagram: (bytes, isRtcp) => this.onDatagram(position, isRtcp, bytes),
+    });
+    if (session.closed || this.ended) {
+      pair.close();
+      return null;
+    }
+    media.way?.pair?.close();
+    media.way = { rtcpChannel: -1, pair };
+    this.kind = 'udp';
+    return { ...TRANSPORT, clientPort: [rtpPort, rtcpPort], serverPort: [pair.port, pair.port + 1] };
+  }
+
+  private forgetChannels(position: number): void {
+    for (let channel = 0; channel < CHANNELS; channel++)
+      if (this.channels[channel]! >> 1 === position) this.channels[channel] = -1;
+  }
+
+  /** False where nothing was set up. Throws RejectedError. */
+  record(request: RtspRequest): boolean {
+    const { session, key } = this;
+    if (key === null || this.kind === null) return false;
+    if (this.publication === null) this.begin(key);
+    this.isRecording = true;
+    session.reply(request, 200, [...session.sessionField(), ['Range', 'npt=0.000-']]);
+    return true;
+  }
+
+  private begin(key: StreamKey): void {
+    const { session } = this;
+    const { services } = session;
+    this.startUs = session.nowUs;
+    this.lastReportUs = session.nowUs;
+    const publication = services.hub.publish(key, {
+      id: session.id,
+      protocol: session.protocol,
+      remote: session.remote,
+      host: this.address?.host ?? '',
+      via: this.via,
+      revoke: (reason) => session.close(reason),
+    });
+    this.publication = publication;
+    const reorder = this.kind === 'udp' ? DEFAULT_REORDER_LIMITS : null;
+    const medias = this.media.map(({ mappings, language, way }) => ({
+      mappings: way === null ? [] : mappings,
+      reorder,
+      language,
+    }));
+    this.streams = this.media.map(({ mappings, way }) =>
+      way !== null && mappings.some(isTs) ? new RtspTsMedia(publication) : null,
+    );
+    this.ingest = new RtpIngest(publication, medias, randomInt(1, 2 ** 32), { formats: PAYLOAD_FORMATS });
+    session.setRole('publisher', key.text);
+    session.log.info('rtsp.publish-start', {
+      stream: key.text,
+      remote: session.remote,
+      agent: session.userAgent,
+      transport: this.kind,
+      'left-out': this.leftOut().join(' ') || undefined,
+    });
+  }
+
+  /** Media that are announced and set up, and of which nothing can be made. */
+  private leftOut(): readonly string[] {
+    const isAllUsed = this.media.every(
+      ({ way }, position) => way === null || this.streams[position] !== null || this.ingest?.isUsed(position),
+    );
+    return isAllUsed ? [] : (this.ingest?.leftOut() ?? []);
+  }
+
+  pause(request: RtspRequest): boolean {
+    if (this.key === null || this.kind === null) return false;
+    this.isRecording = false;
+    this.session.reply(request, 200, this.session.sessionField());
+    return true;
+  }
+
+  /** Hot path. */
+  interleaved(channel: number, payload: Uint8Array, nowUs: number): void {
+    const place = this.channels[channel]!;
+    if (place >= 0) this.receive(place >> 1, (place & 1) !== 0, payload, nowUs);
+  }
+
+  /** Hot path. */
+  private onDatagram(position: number, isRtcp: boolean, bytes: Uint8Array): void {
+    const { session } = this;
+    if (session.closed || this.ended) return;
+    this.datagramBytes += bytes.length;
+    session.onSign();
+    try {
+      this.receive(position, isRtcp, bytes, session.lastSignUs);
+    } catch (error) {
+      session.fail(error);
+    }
+  }
+
+  private receive(position: number, isRtcp: boolean, bytes: Uint8Array, nowUs: number): void {
+    const { ingest } = this;
+    if (ingest === null || !this.isRecording) return;
+    if (isRtcp) {
+      ingest.receiveRtcp(position, bytes, nowUs);
+      return;
+    }
+    this.lastMediaUs = nowUs;
+    const stream = this.streams[position] ?? null;
+    if (stream !== null) stream.receive(bytes, nowUs);
+    else ingest.receive(position, bytes, nowUs);
+  }
+
+  tick(nowUs: number): void {
+    const { ingest, session } = this;
+    if (ingest === null) return;
+    ingest.tick(nowUs);
+    for (const stream of this.streams) stream?.tick(nowUs);
+    if (ingest.hasLeft) {
+      session.close('the publisher said goodbye');
+      return;
+    }
+    if (nowUs - this.lastReportUs < REPORT_EVERY_US) return;
+    this.lastReportUs = nowUs;
+    if (this.isRecording) this.sendReports(ingest, nowUs);
+  }
+
+  private sendReports(ingest: RtpIngest, nowUs: number): void {
+    const { output } = this.session;
+    for (const [position, { way }] of this.media.entries()) {
+      if (way === null || !ingest.isUsed(position)) continue;
+      const report = ingest.receiverReport(position, nowUs);
+      if (way.pair !== null) way.pair.sendRtcp(report);
+      else if (output.writable()) {
+        const head = Buffer.of(INTERLEAVED_MARK, way.rtcpChannel, report.length >> 8, report.length & 255);
+        output.write(Buffer.concat([head, report]));
+      }
+    }
+  }
+
+  /** '' while all is well, else why the publisher must go. */
+  overdue(nowUs: number): string {
+    const { policy } = this;
+    if (policy === null || this.publication === null) return '';
+    if (this.lastMediaUs === 0) {
+      const waitedMs = (nowUs - this.startUs) / 1000;
+      return waitedMs > policy.firstPacketMs
+        ? `The publisher sent no media within ${policy.firstPacketMs / 1000} s (publish first-packet in policy.xml).`
+        : '';
+    }
+    const silentMs = (nowUs - this.lastMediaUs) / 1000;
+    return silentMs > policy.idleMs
+      ? `The publisher sent no media for ${policy.idleMs / 1000} s (publish idle in policy.xml).`
+      : '';
+  }
+
+  details(): SessionDetails {
+    const { ingest, kind } = this;
+    if (ingest === null || kind === null) return {};
+    let packets = 0;
+    let lost = 0;
+    let damaged = 0;
+    let jitterUs = 0;
+    for (const [position, stream] of this.streams.entries()) {
+      const one = ingest.statistics(position);
+      packets += one.packets + (stream?.packets ?? 0);
+      lost += one.lost + (stream?.lost ?? 0);
+      damaged += one.damaged + (stream?.damaged ?? 0);
+      jitterUs = Math.max(jitterUs, one.jitterUs);
+    }
+    return {
+      transport: kind,
+      packets,
+      packets_lost: lost,
+      damaged,
+      jitter_ms: Math.round(jitterUs / 100) / 10,
+      left_out: this.leftOut(),
+    };
+  }
+
+  /** Gives the name back. Idempotent. */
+  end(reason: string): void {
+    if (this.ended) return;
+    this.ended = true;
+    for (const { way } of this.media) way?.pair?.close();
+    try {
+      this.ingest?.flush();
+      for (const stream of this.streams) stream?.flush();
+    } finally {
+      this.publication?.end(reason);
+    }
+  }
+}
+
+function viaOf(request: RtspRequest): string[] {
+  const text = request.headers.get(VIA_FIELD).slice(0, MAX_VIA_LENGTH);
+  return text.split(',').flatMap((id) => (id.trim() === '' ? [] : [id.trim()]));
+}
+
+function isTs(mapping: RtpMapping): boolean {
+  return mapping.encodingName.toUpperCase() === TS_NAME;
+}
+
+function isUsable(mappings: readonly RtpMapping[]): boolean {
+  return mappings.some(
+    (one) =>
+      isTs(one) ||
+      PAYLOAD_FORMATS.some(({ encodingNames }) => encodingNames.includes(one.encodingName.toUpperCase())),
+  );
+}

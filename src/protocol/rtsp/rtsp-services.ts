@@ -1,0 +1,83 @@
+/** What RTSP sessions need of the server around them; tests give their own. */
+import type { AccessRequest } from '../../access/admission.ts';
+import type { Sink } from '../../media/sink.ts';
+import type { StreamHub } from '../../media/stream-hub.ts';
+import type { StreamKey } from '../../media/stream-key.ts';
+import type { Logger } from '../../util/log.ts';
+import type { Timeout } from '../../util/tick-wheel.ts';
+import type { DatagramPorts } from './rtsp-datagrams.ts';
+import type { MulticastSenders } from './rtsp-multicast.ts';
+import type { RtspSession } from './rtsp-session.ts';
+import type { TunnelTable } from './rtsp-tunnel.ts';
+
+/** Who must say who they are; '' as user: nobody. */
+export interface RtspLogin {
+  readonly user: string;
+  readonly password: string;
+  /** Whether Basic is offered beside Digest. */
+  readonly basic: boolean;
+}
+
+export interface RtspMulticastPolicy {
+  readonly enable: boolean;
+  readonly range: string;
+  readonly ttl: number;
+  readonly interface: string;
+}
+
+/** What the policy says of one stream, as far as RTSP asks. */
+export interface RtspStreamPolicy {
+  readonly firstPacketMs: number;
+  readonly idleMs: number;
+  /** How long a player of a stream that nobody publishes is held. */
+  readonly waitMs: number;
+  readonly publishLogin: RtspLogin;
+  readonly playLogin: RtspLogin;
+  readonly multicast: RtspMulticastPolicy;
+}
+
+export interface RtspServices {
+  /** Of the tool line in descriptions and the Server header. */
+  readonly version: string;
+  readonly hub: StreamHub;
+  readonly log: Logger;
+  /** Null where media may not go over UDP. */
+  datagrams(): DatagramPorts | null;
+  readonly multicast: MulticastSenders;
+  readonly tunnels: TunnelTable<RtspSession>;
+  limits(): { readonly handshakeMs: number; readonly sessionTimeoutMs: number };
+  /** Told to players over UDP as the source of their media; '' = the address that they reached. */
+  publicRtpAddress(): string;
+  policy(key: StreamKey, host: string, secure: boolean): RtspStreamPolicy;
+  /** Throws RejectedError('loop') when the stream came through this server already. */
+  checkLoop(via: readonly string[]): void;
+  admit(request: AccessRequest): Promise<StreamKey>;
+  nowUs(): number;
+  wallUs(): number;
+  after(delayMs: number, run: () => void): Timeout;
+  /** The session began to publish or to play; role and stream text are set. */
+  onRole(session: RtspSession): void;
+  onClosed(session: RtspSession): void;
+  onFault(error: unknown): void;
+}
+
+/** Towards the peer. */
+export interface RtspOutput {
+  write(bytes: Uint8Array): void;
+  writable(): boolean;
+  /** A sink to the same connection for a player. */
+  openSink(onEnd: (reason: string) => void): Sink;
+  /** What was written is still sent. */
+  close(): void;
+}
+
+/** Where the peer is. */
+export interface RtspPeer {
+  /** `address:port`. */
+  readonly remote: string;
+  /** Without port. */
+  readonly remoteAddress: string;
+  /** Address of ours that it reached. */
+  readonly localAddress: string;
+  readonly secure: boolean;
+}

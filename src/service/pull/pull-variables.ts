@@ -1,0 +1,26 @@
+/** Names with `*` as pulls have them: which names fit, and what of a name goes into the URL. */
+
+/** What the stars of `pattern` stand for in `name`, each as short as it can be; null when it does not fit. */
+export function matchStars(pattern: string, name: string): string[] | null {
+  const parts = pattern.split('*').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  const match = new RegExp(`^${parts.join('(.*?)')}$`, 's').exec(name);
+  return match === null ? null : match.slice(1);
+}
+
+/**
+ * `$1` to `$8`, `$app` and `$name` (the part behind the last slash) in a URL. Values are percent-encoded, so that a name
+ * cannot become a query, a user or another host.
+ */
+export function fillUrl(url: string, streamText: string, stars: readonly string[]): string {
+  const slash = streamText.lastIndexOf('/');
+  return url.replace(/\$([1-8]|app\b|name\b)/g, (whole, word: string) => {
+    if (word === 'app') return encodeLevels(streamText.slice(0, slash));
+    if (word === 'name') return encodeLevels(streamText.slice(slash + 1));
+    const value = stars[Number(word) - 1];
+    return value === undefined ? whole : encodeLevels(value);
+  });
+}
+
+function encodeLevels(text: string): string {
+  return text.split('/').map(encodeURIComponent).join('/');
+}
