@@ -8,6 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ClipPublisher } from '../support/clip-publisher.ts';
 import { openFlv } from '../support/flv-body.ts';
+import { freePort } from '../support/free-port.ts';
 import { ask } from '../support/http-client.ts';
 import { type Running, run, start } from '../support/programs.ts';
 import { RtmpPeer } from '../support/rtmp-peer.ts';
@@ -26,15 +27,6 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 
 function sluice(...args: readonly string[]) {
   return run(process.execPath, [MAIN, ...args]);
-}
-
-/** A port that nobody has at the moment. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((done) => server.once('listening', done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 interface Ports {
