@@ -18,6 +18,8 @@ const skippedTests = [];
 const failedTests = [];
 const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'win32' ? `${name}.cmd` : name);
 
+/** Browsers that decode and measure time: one of these files at a time. */
+const IN_BROWSER = /http-ways|pages/;
 const STATIC = [
   ['types', bin('tsc'), ['-p', 'tsconfig.json']],
   ['lint', bin('biome'), ['ci', '--colors=off', '--diagnostic-level=warn', '--error-on-warnings', '.']],
@@ -73,9 +75,6 @@ function runStatic(command, commandArgs) {
   totals[ok ? 'passed' : 'failed']++;
   return { ok, output: `${run.stdout ?? ''}${run.stderr ?? ''}`.slice(-20_000) };
 }
-
-/** Browsers that decode and measure time: one of these files at a time. */
-const IN_BROWSER = /http-ways|pages/;
 
 /** Runs files by node:test, two at a time, and counts what its TAP says. */
 async function runTests(files, name) {
