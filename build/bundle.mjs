@@ -10,7 +10,7 @@ import { gzipSync } from 'node:zlib';
 import { ensureInstalled, root } from './install.mjs';
 
 /** What the program's own code may weigh, without assets. A dependency that grows shows here. */
-const CODE_BUDGET_BYTES = 900 * 1024;
+const CODE_BUDGET_BYTES = 1400 * 1024;
 
 const VENDORED = [
   ['hls.js', 'dist/hls.min.js', 'hls.min.js', 'LICENSE', 'hls.js.LICENSE.txt'],

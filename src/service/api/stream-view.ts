@@ -30,22 +30,15 @@ const SRS_CODEC_NAMES: Partial<Readonly<Record<CodecId, string>>> = {
   mjpeg: 'MJPEG',
 };
 
-/** SRS's own names of client types, so that its dashboards group ours. */
-const SRS_CLIENT_TYPES: Readonly<Record<string, string>> = {
-  'rtmp:publisher': 'fmle-publish',
-  'rtmps:publisher': 'fmle-publish',
-  'rtmp:player': 'rtmp-play',
-  'rtmps:player': 'rtmp-play',
-  'rtsp:player': 'rtsp-play',
-  'rtsps:player': 'rtsp-play',
-  'rtsp:publisher': 'rtsp-publish',
-  'rtsps:publisher': 'rtsp-publish',
-  'http-flv:player': 'flv-play',
-  'https-flv:player': 'flv-play',
-  'ws-flv:player': 'flv-play',
-  'wss-flv:player': 'flv-play',
-  'hls:player': 'hls-play',
-};
+const SRS_CLIENT_FAMILIES: Readonly<Record<string, string>> = { rtmp: 'rtmp', rtmps: 'rtmp', rtsps: 'rtsp' };
+
+/** SRS says `fmle-publish`, `rtmp-play`, `flv-play`, `hls-play` and so on; what it does not have is named alike. */
+export function srsClientType({ protocol, role }: LiveSession): string {
+  const carrier = /^(?:https?|wss?|udp|tcp|rtp)-(.+)$/.exec(protocol)?.[1];
+  const family = SRS_CLIENT_FAMILIES[protocol] ?? carrier ?? protocol;
+  if (role === 'publisher') return family === 'rtmp' ? 'fmle-publish' : `${family}-publish`;
+  return role === 'player' ? `${family}-play` : 'Unknown';
+}
 
 export class StreamView {
   private readonly context: ModuleContext;
@@ -256,7 +249,7 @@ export class StreamView {
       tcUrl: session.tcUrl,
       url: session.streamText === '' ? '' : `/${session.streamText}`,
       name: session.streamText.slice(slash + 1),
-      type: SRS_CLIENT_TYPES[`${session.protocol}:${session.role}`] ?? 'Unknown',
+      type: srsClientType(session),
       publish: session.role === 'publisher',
       alive: Math.round((Date.now() - session.sinceMs) / 100) / 10,
       send_bytes: session.bytesOut(),
