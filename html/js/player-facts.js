@@ -62,9 +62,9 @@ function describeLeftOut({ label, reason }) {
 }
 
 function publisherOf(stream) {
-  if (stream === null) return '';
-  if (stream.on_demand) return t('test.title');
-  return stream.source === null ? '' : `${stream.source.protocol.toUpperCase()} ${stream.source.remote}`;
+  const source = stream?.source ?? null;
+  if (source === null) return '';
+  return source.protocol === 'demo' ? t('test.title') : `${source.protocol.toUpperCase()} ${source.remote}`;
 }
 
 function seconds(value) {

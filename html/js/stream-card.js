@@ -59,7 +59,7 @@ export class StreamCard {
   }
 
   describe(stream) {
-    if (stream.state === 'idle') return t('test.idle');
+    if (stream.state === 'idle') return t(this.isTest ? 'test.idle' : 'demand.idle');
     return streamFacts(stream) || t('card.noTracks');
   }
 

@@ -47,6 +47,7 @@ export const dictionary = {
   'publish.more': 'Other programs and hardware encoders',
   'test.heading': 'Try it now',
   'test.title': 'Test channel',
+  'demand.idle': 'From elsewhere, or a file. Runs only while somebody watches.',
   'test.idle': 'Built in: colour bars, a clock and a tone. It runs only while somebody watches.',
   'card.play': 'Play {name}',
   'card.noTracks': 'Waiting for the first picture',

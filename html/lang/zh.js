@@ -45,6 +45,7 @@ export const dictionary = {
   'publish.more': '其他软件和硬件编码器',
   'test.heading': '马上试看',
   'test.title': '测试频道',
+  'demand.idle': '来自别处，有人观看时运行。',
   'test.idle': '内置频道：彩条、时钟和测试音。只在有人观看时运行。',
   'card.play': '播放 {name}',
   'card.noTracks': '等待第一帧画面',

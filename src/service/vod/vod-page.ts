@@ -78,6 +78,7 @@ export function folderPage(
 <title>${where} - Sluice</title>
 <link rel="icon" href="/favicon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/style.css">
+<link rel="stylesheet" href="/manual.css">
 </head>
 <body>
 <header class="top">
