@@ -19,6 +19,7 @@ const LAYER = {
   codec: 1,
   wire: 2,
   media: 3,
+  srt: 3,
   packaging: 4,
   config: 5,
   runtime: 5,
@@ -34,7 +35,8 @@ const LAYER = {
 const NEVER = {
   crypto: ['codec'],
   codec: ['crypto'],
-  media: ['wire', 'crypto'],
+  media: ['wire', 'crypto', 'srt'],
+  srt: ['codec', 'media'],
 };
 /** Layers 0 to 4 are the data plane: synchronous, no I/O, no timers. */
 const DATA_PLANE_TOP = 4;

@@ -281,6 +281,7 @@ function renderReferencePage() {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Configuration reference - Sluice</title>
 <link rel="stylesheet" href="/style.css">
+<link rel="stylesheet" href="/manual.css">
 </head>
 <body>
 <main class="manual">

@@ -101,7 +101,8 @@ function runLane(files, name, concurrency) {
     '--test',
     '--test-reporter=tap',
     `--test-concurrency=${concurrency}`,
-    `--test-timeout=${name === 'soak' ? 3_600_000 : 240_000}`,
+    // Of a file as of a test: the long forms of fuzz and soak take their time.
+    `--test-timeout=${name === 'soak' || (all && name === 'fuzz') ? 3_600_000 : 240_000}`,
     '--expose-gc',
   ];
   return new Promise((resolve) => {

@@ -7,7 +7,7 @@ import { ConfigurationError, diffConfiguration, loadConfiguration } from '../../
 const TIME_MS = Number(process.env['FUZZ_SECONDS'] ?? 1) * 1000;
 
 const CONFIG = `<?xml version="1.0"?>\r\n<config>
-  <authurl timeout="3000">http://10.0.0.5/</authurl><rtp min="1" max="2" que="3"/><nat><rtmp>a:1</rtmp><rtsp/></nat>
+  <authurl timeout="3000">http://10.0.0.5/</authurl><rtp min="20000" max="20999" que="3"/><nat><rtmp>a:1</rtmp><rtsp/></nat>
   <rtmp ip="127.0.0.1,::1"><port>1935</port><chunk_size>4096</chunk_size><max_idle>5</max_idle></rtmp>
   <!-- c --><http cors="*" ssl="on"/><log max-size="10M" progress="0"/><vhosts><vhost name="rtmp://h/live"><hashls>true</hashls></vhost></vhosts>
 </config>`;
