@@ -115,6 +115,7 @@ const MIME: Readonly<Record<Codec, string>> = {
   opus: 'audio/mp4; codecs="opus"',
   mp3: 'audio/mpeg',
   g711a: 'audio/mp4; codecs="alaw"',
+  g711u: 'audio/mp4; codecs="ulaw"',
 };
 
 interface Row {

@@ -1,14 +1,15 @@
 /** Which codecs each container carries, said once for all tests that play every way. */
 
 /** `hls`: MPEG-TS or fragmented MP4, whichever suits the stream. */
-export type Container = 'rtmp' | 'flv' | 'ts' | 'fmp4' | 'hls' | 'adts' | 'mp3';
-export type Codec = 'h264' | 'h265' | 'av1' | 'vp9' | 'aac' | 'opus' | 'mp3' | 'g711a';
+export type Container = 'rtmp' | 'flv' | 'ts' | 'fmp4' | 'hls' | 'rtp' | 'adts' | 'mp3';
+export type Codec = 'h264' | 'h265' | 'av1' | 'vp9' | 'aac' | 'opus' | 'mp3' | 'g711a' | 'g711u';
 
-const ALL: readonly Codec[] = ['h264', 'h265', 'av1', 'vp9', 'aac', 'opus', 'mp3', 'g711a'];
+const ALL: readonly Codec[] = ['h264', 'h265', 'av1', 'vp9', 'aac', 'opus', 'mp3', 'g711a', 'g711u'];
 
 const CARRIES: Readonly<Record<Container, readonly Codec[]>> = {
   rtmp: ALL,
   flv: ALL,
+  rtp: ALL,
   // AV1 and VP9 have no mapping to MPEG-TS that players know.
   ts: ['h264', 'h265', 'aac', 'opus', 'mp3'],
   fmp4: ['h264', 'h265', 'av1', 'vp9', 'aac', 'opus', 'mp3'],

@@ -1,14 +1,30 @@
 /**
  * A small ffmpeg, copying only, on FFmpeg 8's libraries (node-av), run as a child process:
- *   copy [-re] IN OUT FORMAT      every packet of IN goes to OUT unchanged
+ *   copy [-re] IN OUT FORMAT [NAME=VALUE...]   every packet of IN goes to OUT unchanged, with these options
  *   probe URL SECONDS             what SECONDS of a URL hold
+ *   watch SECONDS LIMIT NAME=URL...   the same of several URLs at once, for no longer than LIMIT seconds; the bytes
+ *                                 of packets in one form (packet-form.mjs), those of G.711 themselves in `bytes`
  * An rtsp(s) URL may end in #tcp or #udp.
  *   encode VIDEO AUDIO SECONDS OUT FORMAT   test pictures and a tone; `none` leaves one out
- * The last line of the output is JSON: { streams: [{ codec, packets: [sha1 of the data...], dts, pts, key }] }.
+ * The last line of the output is JSON: { streams: [{ codec, packets: [sha1 of the data...], dts, pts, key }] }; that of
+ * watch has one of these by NAME.
  */
 import { createHash } from 'node:crypto';
 import { Decoder, Demuxer, Encoder, FilterAPI, Log, Muxer } from 'node-av';
-import { AV_LOG_ERROR, AVMEDIA_TYPE_VIDEO } from 'node-av/constants';
+import {
+  AV_CODEC_ID_AAC,
+  AV_CODEC_ID_AV1,
+  AV_CODEC_ID_H264,
+  AV_CODEC_ID_HEVC,
+  AV_CODEC_ID_MP3,
+  AV_CODEC_ID_OPUS,
+  AV_CODEC_ID_PCM_ALAW,
+  AV_CODEC_ID_PCM_MULAW,
+  AV_CODEC_ID_VP9,
+  AV_LOG_ERROR,
+  AVMEDIA_TYPE_VIDEO,
+} from 'node-av/constants';
+import { packetForm } from './packet-form.mjs';
 
 const NO_TIME = -(2n ** 63n);
 Log.setLevel(AV_LOG_ERROR);
@@ -52,12 +68,13 @@ function addressOf(url) {
   return { url: address, options: { ...options, rtsp_transport: transport } };
 }
 
-async function copy(paced, from, to, format) {
+async function copy(paced, from, to, format, ...pairs) {
   const input = await Demuxer.open(from);
   describe(input);
   for (const stream of input.streams) stream.codecpar.codecTag = 0;
   const target = addressOf(to);
-  const output = await Muxer.open(target.url, { input, format, options: target.options });
+  const options = { ...target.options, ...Object.fromEntries(pairs.map(splitPair)) };
+  const output = await Muxer.open(target.url, { input, format, options });
   const index = new Map(input.streams.map((stream) => [stream.index, output.addStream(stream)]));
   const started = Date.now();
   for await (const packet of input.packets()) {
@@ -72,11 +89,20 @@ async function copy(paced, from, to, format) {
   await input.close();
 }
 
-async function probe(from, seconds) {
+/** At the first `=`: an address has some of its own. */
+function splitPair(pair) {
+  return pair.split(/=(.*)/s, 2);
+}
+
+function openInput(from) {
   const { url, options } = addressOf(from);
   if (!/^rtsps?:/.test(url)) options.rw_timeout = '8000000';
   if (/^rtmps?:/.test(url)) options.rtmp_enhanced_codecs = 'avc1,hvc1,av01,vp09,mp4a,Opus,.mp3';
-  const input = await Demuxer.open(url, { options });
+  return Demuxer.open(url, { options });
+}
+
+async function probe(from, seconds) {
+  const input = await openInput(from);
   describe(input);
   let first = null;
   for await (const packet of input.packets()) {
@@ -89,9 +115,72 @@ async function probe(from, seconds) {
   await input.close();
 }
 
+const CODECS = new Map([
+  [AV_CODEC_ID_H264, 'h264'],
+  [AV_CODEC_ID_HEVC, 'h265'],
+  [AV_CODEC_ID_AV1, 'av1'],
+  [AV_CODEC_ID_VP9, 'vp9'],
+  [AV_CODEC_ID_AAC, 'aac'],
+  [AV_CODEC_ID_OPUS, 'opus'],
+  [AV_CODEC_ID_MP3, 'mp3'],
+  [AV_CODEC_ID_PCM_ALAW, 'g711a'],
+  [AV_CODEC_ID_PCM_MULAW, 'g711u'],
+]);
+
+/** Fills `seen` while it goes, so that something is there when the time is over. */
+async function watchOne(url, seconds, seen) {
+  const input = await openInput(url);
+  const tracks = input.streams.map(({ codecpar, timeBase }) => {
+    const codec = CODECS.get(codecpar.codecId) ?? `codec ${codecpar.codecId}`;
+    const stream = { codec, packets: [], dts: [], pts: [], keys: [], bytes: '' };
+    seen.streams.push(stream);
+    return { stream, form: packetForm(codec, codecpar.extradata), raw: [], timeBase };
+  });
+  let first = null;
+  for await (const packet of input.packets()) {
+    if (!packet) break;
+    const { stream, form, raw, timeBase } = tracks[packet.streamIndex];
+    const secondsOf = (time) => (time === NO_TIME ? null : (Number(time) * timeBase.num) / timeBase.den);
+    const data = Buffer.from(packet.data);
+    stream.packets.push(createHash('sha1').update(form(data)).digest('base64url').slice(0, 12));
+    if (stream.codec.startsWith('g711')) raw.push(data);
+    stream.dts.push(secondsOf(packet.dts));
+    stream.pts.push(secondsOf(packet.pts));
+    stream.keys.push(packet.isKeyframe);
+    const at = stream.dts.at(-1) ?? stream.pts.at(-1);
+    packet.free();
+    if (at === null) continue;
+    first ??= at;
+    if (at - first > seconds) break;
+  }
+  for (const { stream, raw } of tracks) stream.bytes = Buffer.concat(raw).toString('base64');
+  seen.error = undefined;
+  await input.close();
+}
+
+async function watch(seconds, limitSeconds, pairs) {
+  const seen = {};
+  const watching = pairs.map(async (pair) => {
+    const [name, url] = splitPair(pair);
+    seen[name] = { streams: [], error: 'it did not come to its end' };
+    try {
+      await watchOne(url, seconds, seen[name]);
+    } catch (error) {
+      seen[name].error = String(error?.message ?? error);
+    }
+  });
+  const isOver = new Promise((resolve) => setTimeout(resolve, limitSeconds * 1000));
+  await Promise.race([Promise.all(watching), isOver]);
+  return seen;
+}
+
 const VIDEO_OPTIONS = {
   libx264: { preset: 'veryfast', 'x264-params': 'keyint=25:min-keyint=25:scenecut=0:bframes=2' },
-  libx265: { preset: 'ultrafast', 'x265-params': 'keyint=25:min-keyint=25:bframes=2:log-level=none' },
+  // What x265 says of itself would stand in the decoder's configuration, and FFmpeg puts that in front of key frames.
+  libx265: {
+    preset: 'ultrafast',
+    'x265-params': 'keyint=25:min-keyint=25:bframes=2:info=0:log-level=none',
+  },
   libsvtav1: { preset: '12' },
   'libvpx-vp9': { deadline: 'realtime', 'cpu-used': '8' },
 };
@@ -111,17 +200,19 @@ async function encode(video, audio, seconds, to, format) {
     parts.push([input, encoder, filter.frames(decoder.frames(input.packets()))]);
   }
   if (audio !== 'none') {
-    const rate = audio === 'pcm_alaw' ? 8000 : audio === 'libmp3lame' ? 44100 : 48000;
-    const input = await Demuxer.open(`sine=f=440:r=${rate},atrim=duration=${seconds}`, { format: 'lavfi' });
+    const isG711 = audio === 'pcm_alaw' || audio === 'pcm_mulaw';
+    const rate = isG711 ? 8000 : audio === 'libmp3lame' ? 44100 : 48000;
+    // It rises without end: no two packets are the same, as those of an even tone may be.
+    const tone = `aevalsrc=0.3*sin(2*PI*(440+20*t)*t):s=${rate}`;
+    const input = await Demuxer.open(`${tone},atrim=duration=${seconds}`, { format: 'lavfi' });
     const decoder = await Decoder.create(input.audio());
-    const size =
-      audio === 'libopus' ? 960 : audio === 'libmp3lame' ? 1152 : audio === 'pcm_alaw' ? 320 : 1024;
+    const size = audio === 'libopus' ? 960 : audio === 'libmp3lame' ? 1152 : isG711 ? 320 : 1024;
     const samples = audio === 'libmp3lame' ? 'fltp' : audio === 'aac' ? 'fltp' : 's16';
-    const layout = audio === 'pcm_alaw' ? 'mono' : 'stereo';
+    const layout = isG711 ? 'mono' : 'stereo';
     const filter = FilterAPI.create(
       `aformat=sample_fmts=${samples}:channel_layouts=${layout},asetnsamples=${size}`,
     );
-    const encoder = await Encoder.create(audio, audio === 'pcm_alaw' ? {} : { bitrate: '64k' });
+    const encoder = await Encoder.create(audio, isG711 ? {} : { bitrate: '64k' });
     parts.push([input, encoder, filter.frames(decoder.frames(input.packets()))]);
   }
   const indexes = parts.map(([, encoder]) => output.addStream(encoder));
@@ -144,10 +235,11 @@ function answer(seen, code) {
 }
 
 try {
-  if (action === 'copy') await copy(args[0] === '-re', ...args.slice(args[0] === '-re' ? 1 : 0));
+  if (action === 'watch') answer(await watch(Number(args[0]), Number(args[1]), args.slice(2)), 0);
+  else if (action === 'copy') await copy(args[0] === '-re', ...args.slice(args[0] === '-re' ? 1 : 0));
   else if (action === 'probe') await probe(args[0], Number(args[1]));
   else await encode(args[0], args[1], Number(args[2]), args[3], args[4]);
-  answer({ streams }, 0);
+  if (action !== 'watch') answer({ streams }, 0);
 } catch (error) {
   answer({ error: String(error?.message ?? error), streams }, 1);
 }

@@ -47,7 +47,8 @@ export interface Running {
 export function start(command: string, args: readonly string[], timeoutMs = 30_000): Running {
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, SVT_LOG: '0' },
+    // node-av keeps a thread of the pool busy for each address that it reads.
+    env: { ...process.env, SVT_LOG: '0', UV_THREADPOOL_SIZE: '16' },
   });
   let out = '';
   let err = '';
