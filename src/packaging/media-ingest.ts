@@ -16,6 +16,8 @@ export interface IngestDetails {
   readonly format: ContainerName | '';
   /** Times that transport packets were missing. */
   readonly continuityErrors: number;
+  /** Frames left out because something of them or before them was lost on the way. */
+  readonly dropped: number;
   /** Packets, sections and frames that make no sense, and bytes that belong to nothing. */
   readonly damaged: number;
   readonly skippedBytes: number;
@@ -64,13 +66,15 @@ interface Reader {
 export class MediaIngest {
   private readonly output: FlvIngestOutput;
   private readonly expected: ContainerName | null;
+  private readonly isLossy: boolean;
   private head: Buffer = NO_BYTES;
   private reader: Reader | null = null;
 
-  /** `expected`: what the body was said to be; null takes any. */
-  constructor(output: FlvIngestOutput, expected: ContainerName | null) {
+  /** `expected`: what the body was said to be; null takes any. `isLossy`: it comes in datagrams. */
+  constructor(output: FlvIngestOutput, expected: ContainerName | null, isLossy = false) {
     this.output = output;
     this.expected = expected;
+    this.isLossy = isLossy;
   }
 
   /** Throws ProtocolError, and RejectedError('unsupported') for a body of another format. Hot path. */
@@ -99,7 +103,7 @@ export class MediaIngest {
         `What was sent is ${LABELS[format]}, but the address says ${LABELS[expected]} (.${expected}); send it to .${format}.`,
       );
     }
-    return OPEN[format](output);
+    return OPEN[format](output, this.isLossy);
   }
 
   /** Nothing follows; false when the body breaks off in the middle of a frame. Throws like `push`. */
@@ -117,12 +121,13 @@ export class MediaIngest {
 const NO_DETAILS: IngestDetails = {
   format: '',
   continuityErrors: 0,
+  dropped: 0,
   damaged: 0,
   skippedBytes: 0,
   leftOut: NOTHING_LEFT_OUT,
 };
 
-const OPEN: Readonly<Record<ContainerName, (output: FlvIngestOutput) => Reader>> = {
+const OPEN: Readonly<Record<ContainerName, (output: FlvIngestOutput, isLossy: boolean) => Reader>> = {
   flv: openFlv,
   ts: openTs,
   mp4: openMp4,
@@ -138,8 +143,8 @@ function openFlv(output: FlvIngestOutput): Reader {
   };
 }
 
-function openTs(output: FlvIngestOutput): Reader {
-  const ingest = new TsIngest(output);
+function openTs(output: FlvIngestOutput, isLossy: boolean): Reader {
+  const ingest = new TsIngest(output, { isLossy });
   const reader = new TsReader(ingest);
   return {
     push: (bytes) => reader.push(bytes),
@@ -150,6 +155,7 @@ function openTs(output: FlvIngestOutput): Reader {
     details: () => ({
       format: 'ts',
       continuityErrors: reader.continuityErrors,
+      dropped: ingest.droppedFrames,
       damaged: reader.badPackets + reader.badSections + ingest.damagedFrames,
       skippedBytes: reader.skippedBytes,
       leftOut: ingest.leftOut(),

@@ -32,6 +32,10 @@ export class TsAudioStream {
   config: CodecConfig | null;
   damagedFrames: number;
   framesWithoutConfig: number;
+  /** Packets of frames, where the way here loses some. */
+  droppedFrames: number;
+  /** Time of the last packet that was not late; kept by the owner. */
+  latestMs: number;
   /** A sentence that says why nothing comes of it; '' = no such reason. */
   reason: string;
   private readonly owner: TsIngest;
@@ -68,6 +72,8 @@ export class TsAudioStream {
     this.config = null;
     this.damagedFrames = 0;
     this.framesWithoutConfig = 0;
+    this.droppedFrames = 0;
+    this.latestMs = Number.NaN;
     this.reason = '';
     this.owner = owner;
     this.output = output;
@@ -85,6 +91,13 @@ export class TsAudioStream {
 
   get isLatm(): boolean {
     return this.latm !== null;
+  }
+
+  /** Packets were lost before the next ones; `isDamaged`: in the next one, and it will not be given. */
+  onLoss(isDamaged: boolean): void {
+    this.rest = NO_BYTES;
+    this.isInSync = false;
+    if (isDamaged) this.droppedFrames++;
   }
 
   /** Payload of one PES packet; its time belongs to the first frame that begins in it (2.4.3.7). */

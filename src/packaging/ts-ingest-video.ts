@@ -11,6 +11,8 @@ import type { TsIngest, TsIngestOutput } from './ts-ingest.ts';
 /** A longer step tells nothing about the frame rate. */
 const MAX_STEP_MS = 1000;
 const DEFAULT_STEP_MS = 40;
+/** After so long without a key frame the stream has none (gradual refresh). */
+const MAX_KEY_WAIT_MS = 10_000;
 const NO_BYTES = new Uint8Array(0);
 
 export class TsVideoStream {
@@ -21,6 +23,9 @@ export class TsVideoStream {
   config: CodecConfig | null;
   damagedFrames: number;
   framesWithoutConfig: number;
+  droppedFrames: number;
+  /** Time of the last packet that was not late; kept by the owner. */
+  latestMs: number;
   /** Of sound only. */
   readonly reason = '';
   private readonly owner: TsIngest;
@@ -30,6 +35,10 @@ export class TsVideoStream {
   /** Of the last frame, for frames that come without a time. */
   private lastDtsMs: number;
   private stepMs: number;
+  /** Since a loss nothing can be decoded before a key frame. */
+  private isLossDue: boolean;
+  /** Time of the first picture that was left out for it; NaN = none was. */
+  private leftOutSinceMs: number;
   private scratch: Uint8Array;
 
   constructor(
@@ -46,13 +55,23 @@ export class TsVideoStream {
     this.config = null;
     this.damagedFrames = 0;
     this.framesWithoutConfig = 0;
+    this.droppedFrames = 0;
+    this.latestMs = Number.NaN;
     this.owner = owner;
     this.output = output;
     this.setConfig = setConfig;
     this.bare = makeCodecConfig(codec, NO_BYTES, '');
     this.lastDtsMs = Number.NaN;
     this.stepMs = DEFAULT_STEP_MS;
+    this.isLossDue = false;
+    this.leftOutSinceMs = Number.NaN;
     this.scratch = NO_BYTES;
+  }
+
+  /** Packets were lost before the next picture; `isDamaged`: in it, and it will not be given. */
+  onLoss(isDamaged: boolean): void {
+    this.isLossDue = true;
+    if (isDamaged) this.droppedFrames++;
   }
 
   /** One access unit; NaN = it has no time of its own. */
@@ -85,9 +104,21 @@ export class TsVideoStream {
     }
     const dts = this.timeOf(dtsMs);
     if (Number.isNaN(dts)) return;
+    if (this.isLossDue && this.isLeftOut(flags, dts)) {
+      this.droppedFrames++;
+      return;
+    }
     this.owner.position = position;
     const pts = Number.isNaN(ptsMs) ? dts : ptsMs;
     this.output.write(this.trackId, flags, dts, pts, 0, payload, config);
+  }
+
+  private isLeftOut(flags: number, dtsMs: number): boolean {
+    if (Number.isNaN(this.leftOutSinceMs)) this.leftOutSinceMs = dtsMs;
+    if ((flags & FRAME_KEY) === 0 && dtsMs - this.leftOutSinceMs <= MAX_KEY_WAIT_MS) return true;
+    this.isLossDue = false;
+    this.leftOutSinceMs = Number.NaN;
+    return false;
   }
 
   /** Senders may leave out times for 700 ms (ISO/IEC 13818-1 2.7.4). */

@@ -48,6 +48,8 @@ export interface TsIngestOptions {
   readonly state?: TsIngestState;
   /** A time near which the first one is meant, milliseconds. */
   readonly nearMs?: number;
+  /** The way here loses packets: what is damaged is left out, and pictures up to the next key frame. */
+  readonly isLossy?: boolean;
 }
 
 const MAX_VIDEO_TRACKS = 4;
@@ -57,6 +59,8 @@ const MAX_VIDEO_PES_BYTES = 8 * 1024 * 1024;
 /** The length field of sound is never 0, so it cannot be longer (2.4.3.7). */
 const MAX_AUDIO_PES_BYTES = 0x1_0006;
 const TICKS_PER_MS = 90;
+/** A step back that is larger is a sender that began anew, and no packet that was overtaken or came twice. */
+const MAX_LATE_MS = 1000;
 
 export class TsIngest implements TsReaderOutput {
   /** Where in the stream the frame begins that is being written, bytes. */
@@ -67,12 +71,15 @@ export class TsIngest implements TsReaderOutput {
   private unused: string[] = [];
   /** Not wrapped. */
   private lastTicks: number;
+  private readonly isLossy: boolean;
+  private goneDropped = 0;
   private goneDamaged = 0;
   private goneWithoutConfig = 0;
 
   constructor(output: TsIngestOutput, options: TsIngestOptions = {}) {
     this.output = output;
     this.lastTicks = options.nearMs === undefined ? Number.NaN : Math.round(options.nearMs * TICKS_PER_MS);
+    this.isLossy = options.isLossy ?? false;
     const { state } = options;
     if (state === undefined) return;
     this.current = state.program;
@@ -88,6 +95,11 @@ export class TsIngest implements TsReaderOutput {
   /** Frames, or pieces of them, that make no sense. */
   get damagedFrames(): number {
     return this.streams.reduce((sum, stream) => sum + stream.damagedFrames, this.goneDamaged);
+  }
+
+  /** Frames left out because packets were lost in them or before them. */
+  get droppedFrames(): number {
+    return this.streams.reduce((sum, stream) => sum + stream.droppedFrames, this.goneDropped);
   }
 
   /** Frames dropped because nothing told how to decode them. */
@@ -123,6 +135,7 @@ export class TsIngest implements TsReaderOutput {
     for (const stream of this.streams) {
       if (staying.includes(stream)) continue;
       this.goneDamaged += stream.damagedFrames;
+      this.goneDropped += stream.droppedFrames;
       this.goneWithoutConfig += stream.framesWithoutConfig;
     }
     this.current = program;
@@ -175,6 +188,8 @@ export class TsIngest implements TsReaderOutput {
     for (const stream of this.streams) {
       if (stream.pid !== packet.pid) continue;
       this.position = packet.position;
+      if (this.isLossy && (packet.isAfterLoss || packet.isDamaged)) stream.onLoss(packet.isDamaged);
+      if (this.isLossy && (packet.isDamaged || isLate(stream, dtsMs))) return;
       stream.take(packet.payload, dtsMs, ptsMs, packet.position);
       return;
     }
@@ -185,4 +200,15 @@ export class TsIngest implements TsReaderOutput {
     this.lastTicks = Number.isNaN(last) ? ticks : last + serialDifference(ticks, last, MODULUS_33);
     return this.lastTicks;
   }
+}
+
+/** Whether what follows it has come before, or it itself. Remembers its time otherwise. */
+function isLate(stream: TsVideoStream | TsAudioStream, dtsMs: number): boolean {
+  if (Number.isNaN(dtsMs)) return false;
+  if (dtsMs <= stream.latestMs && dtsMs > stream.latestMs - MAX_LATE_MS) {
+    stream.droppedFrames++;
+    return true;
+  }
+  stream.latestMs = dtsMs;
+  return false;
 }

@@ -33,6 +33,8 @@ export interface PublisherOrigin {
   readonly userAgent: string;
   /** What the address says the bytes are; null = any. */
   readonly format: ContainerName | null;
+  /** It comes in datagrams, of which some may be lost. */
+  readonly isLossy?: boolean;
   /** Beside what every publisher tells of itself. */
   readonly details?: () => SessionDetails;
 }
@@ -85,7 +87,7 @@ export class PublisherSession implements LiveSession, FlvIngestOutput {
     this.pageUrl = origin.pageUrl;
     this.userAgent = origin.userAgent;
     this.log = context.log.child(this.id);
-    this.ingest = new MediaIngest(this, origin.format);
+    this.ingest = new MediaIngest(this, origin.format, origin.isLossy);
   }
 
   get ended(): boolean {
@@ -280,13 +282,14 @@ export class PublisherSession implements LiveSession, FlvIngestOutput {
   }
 
   details(): SessionDetails {
-    const { format, continuityErrors, damaged, skippedBytes, leftOut } = this.ingest.details();
+    const { format, continuityErrors, dropped, damaged, skippedBytes, leftOut } = this.ingest.details();
     return {
       format,
       frames: this.frames,
       damaged,
       left_out: leftOut,
       ...(format === 'ts' ? { continuity_errors: continuityErrors, skipped_bytes: skippedBytes } : {}),
+      ...(this.origin.isLossy === true ? { frames_dropped: dropped } : {}),
       ...this.origin.details?.(),
     };
   }

@@ -175,11 +175,15 @@ describe('a UDP port', () => {
     await reset();
   });
 
-  test('losses are counted and cost only what they hit', async () => {
+  test('losses are counted, and cost the sound that they hit and pictures up to the next key frame', async () => {
     const witness = watch();
     const datagrams = cut(ts, 1316).filter((_, index) => index % 20 !== 10);
     await peer().send(datagrams, portOf(server, 'udp-ts'));
-    await until('most frames', () => witness.frames.length > ALL * 0.8);
+    const sounds = recording.frames.filter(({ config }) => config.codec === 'aac').length;
+    await until('most of the sound', () => witness.ofKind('audio').length > sounds * 0.8);
+    const sent = new Set(recording.frames.map(({ payload }) => Buffer.from(payload).toString('latin1')));
+    for (const { payload } of witness.ofKind('audio'))
+      assert.ok(sent.has(Buffer.from(payload).toString('latin1')), 'every sound is one that was sent');
     const { text } = await ask({ port: server.httpPort, path: '/api/v1/clients?count=100' });
     const { clients } = JSON.parse(text) as { clients: Record<string, unknown>[] };
     const details = clients.find(({ protocol }) => protocol === 'udp-ts')!['details'] as Record<
@@ -187,6 +191,7 @@ describe('a UDP port', () => {
       number
     >;
     assert.ok(details['continuity_errors']! >= 3, JSON.stringify(details));
+    assert.ok(details['frames_dropped']! >= 3, JSON.stringify(details));
     await reset();
   });
 

@@ -11,8 +11,9 @@ import { CLOCK_MAGIC, nowUs, readClock } from './clip.ts';
 import { type ByteSink, FlvReader, HttpResponseReader, WebSocketReader } from './flv-wire.ts';
 import { RtmpClient } from './rtmp-client.ts';
 import { MESSAGE_VIDEO } from './rtmp-wire.ts';
+import { RtspClient } from './rtsp-client.ts';
 
-export type PlayerProtocol = 'rtmp' | 'http-flv' | 'ws-flv' | 'raw';
+export type PlayerProtocol = 'rtmp' | 'rtsp' | 'http-flv' | 'ws-flv' | 'raw';
 
 export interface PlayerTarget {
   readonly protocol: PlayerProtocol;
@@ -99,6 +100,8 @@ export class Player {
     if (target.protocol === 'rtmp') {
       this.rtmp = new RtmpClient(this.socket, target, 'play', onMedia);
       this.parser = this.rtmp;
+    } else if (target.protocol === 'rtsp') {
+      this.parser = new RtspClient(this.socket, target, undefined, onMedia);
     } else if (target.protocol === 'http-flv') {
       this.parser = new HttpResponseReader(200, new FlvReader(onMedia));
       this.socket.write(`GET ${path} HTTP/1.1\r\nHost: ${target.host}:${target.port}\r\nAccept: */*\r\n\r\n`);

@@ -1,5 +1,5 @@
 /** Tables of results: for the terminal, for HISTORY.md, and the goals that were met or missed. */
-import { type BenchCase, CASES, FLV_OVER_RTMP_LIMIT, rtmpTwin } from './cases.ts';
+import { type BenchCase, CASES, overRtmpLimit, rtmpTwin } from './cases.ts';
 import type { Result } from './result.ts';
 import type { TrialResult } from './trial.ts';
 
@@ -91,7 +91,9 @@ export function caseTitle(benchCase: BenchCase): string {
   if (benchCase.kind === 'start') return 'start and idle memory';
   const rate = benchCase.clip === 'lo' ? '250 kbit/s' : '1.1 Mbit/s';
   if (benchCase.kind === 'push') return `${benchCase.count} publishers of ${rate}, nobody watching`;
-  const scheme = { rtmp: 'RTMP', 'http-flv': 'HTTP-FLV', 'ws-flv': 'WS-FLV' }[benchCase.protocol];
+  const scheme = { rtmp: 'RTMP', rtsp: 'RTSP/TCP', 'http-flv': 'HTTP-FLV', 'ws-flv': 'WS-FLV' }[
+    benchCase.protocol
+  ];
   const protocol = benchCase.tls ? `${scheme} over TLS` : scheme;
   const merge = benchCase.mergeMs === undefined ? 'default settings' : `merge bound ${benchCase.mergeMs} ms`;
   return `${benchCase.count} ${protocol} players of ${rate}, ${merge}`;
@@ -165,7 +167,8 @@ export function judge(benchCase: BenchCase, results: readonly Result[]): GoalLin
   const twin = results.find((result) => result.case === rtmpTwin(benchCase.name) && result.peer === 'sluice');
   if (twin?.cpuSecondsPerGbit !== undefined && own.cpuSecondsPerGbit !== undefined) {
     const value = own.cpuSecondsPerGbit / twin.cpuSecondsPerGbit;
-    push(`CPU-s per Gbit <= ${FLV_OVER_RTMP_LIMIT} x ${twin.case}`, value, FLV_OVER_RTMP_LIMIT);
+    const limit = overRtmpLimit(benchCase);
+    push(`CPU-s per Gbit <= ${limit} x ${twin.case}`, value, limit);
   }
   return lines;
 }

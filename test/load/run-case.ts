@@ -11,7 +11,7 @@ import { LoadClient } from './load-client.ts';
 import type { PlayerTarget } from './player.ts';
 import type { PlayReply, WindowReply } from './protocol.ts';
 import { percentile, type Result } from './result.ts';
-import { delay, type RunningServer, type Server, startServer } from './servers.ts';
+import { delay, type Ports, type RunningServer, type Server, startServer } from './servers.ts';
 import { coreBusySeconds, cpuSeconds, LOAD_CORE, residentBytes, SERVER_CORE, unreadBytes } from './system.ts';
 
 const MEASURING_PLAYERS = 20;
@@ -168,7 +168,7 @@ class Run {
       await delay(2500);
     }
     const idle = residentBytes(running.pid);
-    const port = protocol === 'rtmp' ? (tls ? ports.rtmps : ports.rtmp) : tls ? ports.https : ports.http;
+    const port = portOf(ports, protocol, tls);
     const target: PlayerTarget = {
       protocol: isRaw ? 'raw' : protocol,
       tls,
@@ -331,6 +331,12 @@ class Run {
       notes: this.notes,
     };
   }
+}
+
+function portOf(ports: Ports, protocol: BenchCase['protocol'], tls: boolean): number {
+  if (protocol === 'rtsp') return ports.rtsp;
+  if (protocol === 'rtmp') return tls ? ports.rtmps : ports.rtmp;
+  return tls ? ports.https : ports.http;
 }
 
 function inMilliseconds(microseconds: number | undefined): number | undefined {

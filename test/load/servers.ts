@@ -24,6 +24,7 @@ export interface Ports {
   readonly rtmps: number;
   readonly http: number;
   readonly https: number;
+  readonly rtsp: number;
 }
 
 export interface StartOptions {
@@ -92,7 +93,9 @@ const nginx: Server = {
       : `${NGINX_RTMP_MODULE} is not there (libnginx-mod-rtmp)`;
   },
   unsupported: (benchCase) =>
-    benchCase.protocol === 'rtmp' && !benchCase.tls ? undefined : 'serves neither FLV over HTTP nor RTMPS',
+    benchCase.protocol === 'rtmp' && !benchCase.tls
+      ? undefined
+      : 'serves neither FLV over HTTP nor RTMPS nor RTSP',
   version: () => {
     const shown = spawnSync('nginx', ['-v'], { encoding: 'utf8' });
     return /nginx\/([\d.]+)/.exec(shown.stderr)?.[1] ?? '';
@@ -124,7 +127,10 @@ function nodeMediaServer(name: string): Server {
       const done = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: folder });
       return done.status === 0 ? undefined : `npm ci failed in ${folder}`;
     },
-    unsupported: (benchCase) => (benchCase.tls ? 'run without TLS here' : undefined),
+    unsupported: (benchCase) => {
+      if (benchCase.protocol === 'rtsp') return 'serves no RTSP';
+      return benchCase.tls ? 'run without TLS here' : undefined;
+    },
     version: () => String((JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version),
     launch: (options, ports) => ({
       command: process.execPath,
@@ -173,8 +179,8 @@ export interface RunningServer {
 
 /** Starts a server and waits until it accepts connections; what it prints goes to `server.log`. */
 export async function startServer(server: Server, options: StartOptions): Promise<RunningServer> {
-  const [rtmp = 0, rtmps = 0, http = 0, https = 0] = await freePorts(4);
-  const ports = { rtmp, rtmps, http, https };
+  const [rtmp = 0, rtmps = 0, http = 0, https = 0, rtsp = 0] = await freePorts(5);
+  const ports = { rtmp, rtmps, http, https, rtsp };
   const { command, args, environment } = server.launch(options, ports);
   const [program, words] = pinned(SERVER_CORE, command, args);
   const logPath = join(options.folder, 'server.log');

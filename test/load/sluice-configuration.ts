@@ -14,13 +14,18 @@ export function writeSluiceConfiguration(
   benchCase: BenchCase,
   more: { readonly config: string; readonly live: string },
 ): void {
+  const rtsp =
+    benchCase.protocol === 'rtsp'
+      ? `<rtsp><ip>127.0.0.1</ip><port>${ports.rtsp}</port><ssl>off</ssl></rtsp>`
+      : '<rtsp><enable>off</enable></rtsp>';
   const room = benchCase.count + 1000;
   writeFileSync(
     join(folder, 'config.xml'),
     `<config>
   <rtmp><ip>127.0.0.1</ip><port>${ports.rtmp}</port><sport>${ports.rtmps}</sport></rtmp>
   <http><ip>127.0.0.1</ip><port>${ports.http}</port><sport>${ports.https}</sport></http>
-  <rtsp><enable>off</enable></rtsp>
+  ${rtsp}
+  <srt><enable>off</enable></srt>
   <limits><connections>${Math.max(20_000, room)}</connections><per-address>${room}</per-address></limits>
   ${more.config}
 </config>

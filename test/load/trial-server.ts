@@ -20,6 +20,8 @@ export interface TrialServerOptions {
   readonly publishers: number;
   /** Connections beside those of the publishers. */
   readonly connections?: number;
+  /** Of the players; what is not named here is off. */
+  readonly protocol?: BenchCase['protocol'];
 }
 
 export class TrialServer {
@@ -42,7 +44,7 @@ export class TrialServer {
     const benchCase: BenchCase = {
       name: 'trial',
       kind: 'push',
-      protocol: 'rtmp',
+      protocol: options.protocol ?? 'rtmp',
       tls: false,
       count: publishers + (options.connections ?? 0),
       clip,
@@ -78,6 +80,10 @@ export class TrialServer {
 
   get port(): number {
     return this.running.ports.http;
+  }
+
+  get rtspPort(): number {
+    return this.running.ports.rtsp;
   }
 
   url(path: string): string {

@@ -3,9 +3,10 @@ import { playerLatency } from './player-latency.ts';
 import { recordCost } from './record-cost.ts';
 import { reloadStorm } from './reload-storm.ts';
 import { requestRate } from './request-rate.ts';
+import { rtspUdp } from './rtsp-udp.ts';
 import type { Trial, TrialOptions, TrialResult } from './trial.ts';
 
-export const TRIALS: readonly Trial[] = [requestRate, reloadStorm, playerLatency, recordCost];
+export const TRIALS: readonly Trial[] = [requestRate, reloadStorm, playerLatency, recordCost, rtspUdp];
 
 export async function runTrial(trial: Trial, options: TrialOptions): Promise<TrialResult> {
   const { name, title } = trial;

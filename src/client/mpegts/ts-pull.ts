@@ -60,7 +60,8 @@ export class TsPull implements Pull {
       },
       options.nowUs,
     );
-    this.reader = new TsReader(new TsIngest(frames));
+    const isLossy = address.scheme === 'udp' || address.scheme === 'rtp';
+    this.reader = new TsReader(new TsIngest(frames, { isLossy }));
     this.silence = new SilenceGuard(options, () =>
       this.end(
         this.hasFrames ? 'broken' : 'failed',

@@ -94,7 +94,7 @@ export class RtspMediaInput {
     );
     this.transportStreams = wanted.map(({ isTransportStream }) => {
       if (!isTransportStream) return null;
-      const reader = new TsReader(new TsIngest(output));
+      const reader = new TsReader(new TsIngest(output, { isLossy: true }));
       this.tsReaders.push(reader);
       return new TsDatagramReader('rtp', (bytes) => reader.push(bytes));
     });

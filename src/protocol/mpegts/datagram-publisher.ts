@@ -100,6 +100,7 @@ export class DatagramPublisher {
         pageUrl: '',
         userAgent: '',
         format: 'ts',
+        isLossy: true,
         details: () => ({
           lost_datagrams: source.reader.lost,
           strange_datagrams: source.reader.strange,

@@ -332,12 +332,14 @@ export class RtspPublisher {
     let packets = 0;
     let lost = 0;
     let damaged = 0;
+    let dropped = 0;
     let jitterUs = 0;
     for (const [position, stream] of this.streams.entries()) {
       const one = ingest.statistics(position);
       packets += one.packets + (stream?.packets ?? 0);
       lost += one.lost + (stream?.lost ?? 0);
       damaged += one.damaged + (stream?.damaged ?? 0);
+      dropped += one.dropped + (stream?.dropped ?? 0);
       jitterUs = Math.max(jitterUs, one.jitterUs);
     }
     return {
@@ -345,6 +347,7 @@ export class RtspPublisher {
       packets,
       packets_lost: lost,
       damaged,
+      frames_dropped: dropped,
       jitter_ms: Math.round(jitterUs / 100) / 10,
       left_out: this.leftOut(),
     };

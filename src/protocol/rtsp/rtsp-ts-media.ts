@@ -8,10 +8,12 @@ export class RtspTsMedia implements ReorderOutput {
   packets = 0;
   private readonly order = new ReorderBuffer(this);
   private readonly header = new RtpPacket();
+  private readonly ingest: TsIngest;
   private readonly reader: TsReader;
 
   constructor(output: TsIngestOutput) {
-    this.reader = new TsReader(new TsIngest(output));
+    this.ingest = new TsIngest(output, { isLossy: true });
+    this.reader = new TsReader(this.ingest);
   }
 
   get lost(): number {
@@ -20,6 +22,10 @@ export class RtspTsMedia implements ReorderOutput {
 
   get damaged(): number {
     return this.reader.continuityErrors + this.reader.badPackets;
+  }
+
+  get dropped(): number {
+    return this.ingest.droppedFrames;
   }
 
   /** Hot path. Bytes are valid during the call only. */

@@ -23,6 +23,8 @@ export class PesPacket {
   position = 0;
   /** Transport packets are missing in it. */
   isDamaged = false;
+  /** Transport packets were missing since the last one that began: others may have been lost whole. */
+  isAfterLoss = false;
 }
 
 export class PesReader {
@@ -46,6 +48,8 @@ export class PesReader {
   private dts = NO_TIME;
   private position = 0;
   private isDamaged = false;
+  private isAfterLoss = false;
+  private isLossDue = false;
   private mayContinue = false;
   private continuity = -1;
   private repeats = 0;
@@ -77,6 +81,7 @@ export class PesReader {
       if (continuity !== ((this.continuity + 1) & 15)) {
         this.continuityErrors++;
         this.isDamaged = true;
+        this.isLossDue = true;
       }
     }
     this.repeats = 0;
@@ -97,6 +102,8 @@ export class PesReader {
       this.payloadAt = 0;
       this.position = position;
       this.isDamaged = false;
+      this.isAfterLoss = this.isLossDue;
+      this.isLossDue = false;
     }
     if (this.isOpen) this.append(bytes, start, end);
   }
@@ -171,6 +178,7 @@ export class PesReader {
       packet.dts = this.dts;
       packet.position = this.position;
       packet.isDamaged = this.isDamaged || isShort;
+      packet.isAfterLoss = this.isAfterLoss;
       packet.payload = this.buffer.subarray(this.payloadAt, end);
       this.onPacket(packet);
     }

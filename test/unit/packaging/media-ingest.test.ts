@@ -44,7 +44,7 @@ describe('media ingest', () => {
       assert.ok(whole.isWhole);
       assert.deepEqual(
         { ...whole.one.details() },
-        { format, continuityErrors: 0, damaged: 0, skippedBytes: 0, leftOut: [] },
+        { format, continuityErrors: 0, dropped: 0, damaged: 0, skippedBytes: 0, leftOut: [] },
       );
       for (const size of [() => 1, (index: number) => 1 + ((index * 7919) % 5000)]) {
         const pieces = ingest(inPieces(bytes, size));
