@@ -222,6 +222,9 @@ function table(section, variable) {
       );
     return `<tr>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
   });
+  // `<srt>` stands in both files.
+  const isSecond = !variable && Object.hasOwn(SERVER_SECTIONS, section.name);
+  const anchor = isSecond ? `stream-${section.name}` : section.name;
   const head = [
     'Setting',
     'Default',
@@ -231,7 +234,7 @@ function table(section, variable) {
     ...(variable ? ['Environment'] : []),
   ];
   return [
-    `<h3 id="${section.name}">${element(section.name)}</h3>`,
+    `<h3 id="${anchor}">${element(section.name)}</h3>`,
     `<p>${escapeXml(section.text)}</p>`,
     '<div class="table"><table>',
     `<thead><tr>${head.map((cell) => `<th scope="col">${cell}</th>`).join('')}</tr></thead>`,

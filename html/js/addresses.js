@@ -119,6 +119,11 @@ export function watchCommands(rtmpUrl, flvUrl, name) {
   };
 }
 
+/** Where to publish by SRT what plays at `playUrl`; '' when that is none of SRT. */
+export function srtPublishAddress(playUrl) {
+  return playUrl.startsWith('srt:') ? playUrl.replace('streamid=read:', 'streamid=publish:') : '';
+}
+
 /** OBS wants server and key apart: the last part of the path, with its query, is the key. */
 export function serverAndKey(rtmpUrl) {
   const query = rtmpUrl.indexOf('?');

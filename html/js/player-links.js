@@ -9,6 +9,7 @@ import {
   publishCommands,
   serverAndKey,
   shellWord,
+  srtPublishAddress,
   watchCommands,
   withHost,
 } from './addresses.js';
@@ -21,6 +22,7 @@ const LABELS = {
   rtmps: 'RTMPS',
   rtsp: 'RTSP',
   rtsps: 'RTSPS',
+  srt: 'SRT',
   'http-flv': 'HTTP-FLV',
   'https-flv': 'HTTPS-FLV',
   'ws-flv': 'WS-FLV',
@@ -66,7 +68,8 @@ export function showAddresses(asked, stream, server) {
   byId('program-list').replaceChildren(
     ...rows([...programs, [t('programs.obs'), flv, t('programs.obs.hint')]]),
   );
-  showPublish(rtmp, stream, rows);
+  const srt = srtPublishAddress(urls.find((entry) => entry.type === 'srt')?.url ?? '');
+  showPublish(rtmp, srt, stream, rows);
   byId('embed-list').replaceChildren(...rows([[t('embed.code'), embedCode(origin, asked.app, asked.name)]]));
 }
 
@@ -89,12 +92,13 @@ export function showFile(file, server) {
   download.replaceChildren(link);
 }
 
-function showPublish(rtmp, stream, rows) {
+function showPublish(rtmp, srt, stream, rows) {
   const parts = serverAndKey(rtmp);
   const entries = [
     [t('publish.obs.server'), parts.server],
     [t('publish.obs.key'), parts.key, t('publish.obs.where')],
     ['ffmpeg', publishCommands(rtmp).testPicture],
+    ...(srt === '' ? [] : [['SRT', srt]]),
   ];
   const list = byId('publish-list');
   list.replaceChildren(...rows(entries));

@@ -15,7 +15,7 @@ export function banner(context: ModuleContext, language: 'en' | 'zh'): string {
   for (const host of hosts) {
     for (const endpoint of list.filter((one) => one.direction !== 'play')) {
       lines.push(
-        `    ${endpoint.type.padEnd(9)} ${endpoints.base(endpoint, host)}${endpoint.path ?? `/live/${EXAMPLE_STREAM}${endpoint.suffix}`}`,
+        `    ${endpoint.type.padEnd(9)} ${endpoints.base(endpoint, host)}${endpoint.path ?? `${endpoint.prefix ?? '/'}live/${EXAMPLE_STREAM}${endpoint.suffix}`}`,
       );
       if (endpoint.publicAddress !== '') break;
     }

@@ -7,6 +7,7 @@ import { httpPublishModule } from '../protocol/http-publish/index.ts';
 import { mpegtsModule } from '../protocol/mpegts/index.ts';
 import { rtmpModule } from '../protocol/rtmp/index.ts';
 import { rtspModule } from '../protocol/rtsp/index.ts';
+import { srtModule } from '../protocol/srt/index.ts';
 import type { ServerModule } from '../runtime/module.ts';
 import { apiModule } from '../service/api/index.ts';
 import { channelModule } from '../service/channel/index.ts';
@@ -22,6 +23,7 @@ import { vodModule } from '../service/vod/index.ts';
 export const MODULES: readonly ServerModule[] = [
   rtmpModule,
   rtspModule,
+  srtModule,
   recordModule,
   vodModule,
   // Before the players: a WebSocket that publishes has the address of one that plays.

@@ -1,6 +1,6 @@
 /**
  * Pulling a stream from another server: `openPull` gives tracks and frames of an rtmp(s)://, rtsp(s):// or http(s)://
- * URL, or of MPEG-TS at udp://, rtp:// or tcp://, until it ends. What comes over HTTP is known by its first bytes: FLV,
+ * URL, or of MPEG-TS at srt://, udp://, rtp:// or tcp://, until it ends. What comes over HTTP is known by its first bytes: FLV,
  * MPEG-TS, fragmented MP4 or an HLS playlist. Every wait has a limit; opening again is the caller's business. Left out:
  * DASH.
  */
@@ -12,6 +12,7 @@ import { TsPull } from './mpegts/ts-pull.ts';
 import { HttpPull } from './pull-http.ts';
 import { RtmpPull } from './pull-rtmp.ts';
 import { RtspPull } from './rtsp/rtsp-pull.ts';
+import { SrtPull } from './srt/srt-pull.ts';
 
 /** How a pull ended, with a sentence for a person that begins in lower case. */
 export interface PullEnd {
@@ -84,12 +85,14 @@ export function openPull(url: string, handlers: PullHandlers, options: PullOptio
     case 'tcp+mpegts':
     case 'unix+mpegts':
       return new TsPull(url, handlers, options);
+    case 'srt':
+      return new SrtPull(url, handlers, options);
     case '':
       throw new RejectedError('bad-request', `"${url}" is no URL.`);
     default:
       throw new RejectedError(
         'unsupported',
-        `Nothing here can play ${scheme}:// URLs; rtmp, rtsp, http (each also with TLS), udp, rtp and tcp can be pulled.`,
+        `Nothing here can play ${scheme}:// URLs; rtmp, rtsp, http (each also with TLS), srt, udp, rtp and tcp can be pulled.`,
       );
   }
 }

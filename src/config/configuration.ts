@@ -142,7 +142,8 @@ function textsOf(given: GivenSettings): SettingTexts {
   const texts: Record<string, Record<string, string>> = {};
   for (const { path, text } of given.values()) {
     const [section = '', key = ''] = path.split('.');
-    if (!Object.hasOwn(SERVER_SECTIONS, section)) continue;
+    // `<srt>` is a section of the server and of streams; their settings differ.
+    if (!hasField(SERVER_SECTIONS, section, key)) continue;
     texts[section] ??= {};
     texts[section][key] = text;
   }
@@ -150,7 +151,14 @@ function textsOf(given: GivenSettings): SettingTexts {
 }
 
 function streamDefaults(given: GivenSettings) {
-  return [...given.values()].filter(({ path }) => Object.hasOwn(STREAM_SECTIONS, path.split('.')[0]!));
+  return [...given.values()].filter(({ path }) => {
+    const [section = '', key = ''] = path.split('.');
+    return hasField(STREAM_SECTIONS, section, key);
+  });
+}
+
+function hasField(sections: Readonly<Record<string, Section>>, section: string, key: string): boolean {
+  return Object.hasOwn(sections, section) && Object.hasOwn(sections[section]!.fields, key);
 }
 
 /** Two listeners on one port of one address cannot both start. */

@@ -4,6 +4,7 @@ import { postSection } from '../protocol/http-publish/post-config.ts';
 import { mpegtsSection } from '../protocol/mpegts/mpegts-config.ts';
 import { rtmpPorts, rtmpSection } from '../protocol/rtmp/rtmp-config.ts';
 import { rtpSection, rtspPorts, rtspSection } from '../protocol/rtsp/rtsp-config.ts';
+import { srtSection } from '../protocol/srt/srt-config.ts';
 import { httpSection } from '../runtime/http-config.ts';
 import { demoSection } from '../service/demo/demo-config.ts';
 import { recSection, s3Section } from '../service/record/record-config.ts';
@@ -102,7 +103,7 @@ const natSection = section({
     https: publicAddress({ text: 'Public address of HTTPS.', reload: 'restart' }),
     rtsp: publicAddress({ text: 'Public address of RTSP.', reload: 'restart' }),
     rtsps: publicAddress({ text: 'Public address of RTSPS.', reload: 'restart' }),
-    srt: publicAddress({ text: 'Public address of SRT.', reload: 'restart', unused: 'it has no SRT' }),
+    srt: publicAddress({ text: 'Public address of SRT.', reload: 'restart' }),
     rtp: publicAddress({
       text: 'Public address of RTP, without port: told to players over UDP as the source of what they get.',
       reload: 'new-sessions',
@@ -185,6 +186,7 @@ export const SERVER_SECTIONS = {
   http: httpSection,
   rtsp: rtspSection,
   rtp: rtpSection,
+  srt: srtSection,
   mpegts: mpegtsSection,
   post: postSection,
   nat: natSection,
@@ -228,6 +230,7 @@ export function makeServerConfig(texts: SettingTexts): ServerConfig {
     http: parse('http'),
     rtsp: { ...rtsp, ...rtspPorts(rtsp) },
     rtp: parse('rtp'),
+    srt: parse('srt'),
     mpegts: parse('mpegts'),
     post: parse('post'),
     nat: parse('nat'),

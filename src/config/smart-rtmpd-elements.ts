@@ -16,7 +16,6 @@ export const UNUSED_ELEMENTS: Readonly<Record<string, UnusedElement>> = {
   elapse: { names: [], reason: 'it has no timing trace' },
   natmap: { names: [], reason: 'public addresses stand in <nat>' },
   hostmap: { names: ['inner', 'outer'], reason: 'public addresses stand in <nat>' },
-  srt: { names: ['port', 'enable', 'ip', 'has-rtmp'], reason: 'it has no SRT' },
   global: { names: ['auth-url', 'rtp-min', 'rtp-max'], reason: `${NO_AUTH}; UDP ports stand in <rtp>` },
 };
 

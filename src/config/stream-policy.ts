@@ -3,6 +3,7 @@ import type * as z from 'zod';
 import { dashSection } from '../protocol/dash/dash-config.ts';
 import { hlsSection, ladderSection } from '../protocol/hls/hls-config.ts';
 import { loginSection, multicastSection } from '../protocol/rtsp/rtsp-config.ts';
+import { srtLinkSection } from '../protocol/srt/srt-config.ts';
 import type { RecordRule } from '../service/record/record-config.ts';
 import type { ForwardRule } from '../service/relay/forward-config.ts';
 import { slateSection } from '../service/slate/slate-config.ts';
@@ -199,6 +200,7 @@ export const STREAM_SECTIONS = {
   dash: dashSection,
   login: loginSection,
   multicast: multicastSection,
+  srt: srtLinkSection,
   slate: slateSection,
 } as const;
 
@@ -238,6 +240,7 @@ export function mergeStreamValues(overrides: readonly StreamOverrides[]): Stream
     dash: merge('dash'),
     login: merge('login'),
     multicast: merge('multicast'),
+    srt: merge('srt'),
     slate: merge('slate'),
     hls: hls.cache >= hls.count ? hls : Object.freeze({ ...hls, cache: hls.count }),
   };

@@ -13,6 +13,8 @@ export interface Endpoint {
   readonly port: number;
   /** Left out of the URL when it is this. */
   readonly defaultPort: number;
+  /** What stands in front of `app/stream`; `/` when it is not set. */
+  readonly prefix?: string;
   /** What follows the stream's name, for example `.flv`. */
   readonly suffix: string;
   /** Public `host[:port]` of the nat element, or ''. */
@@ -42,10 +44,13 @@ export class EndpointList {
 
   /** URLs of a stream for every way to play it, in the order in which the protocols were added. */
   playUrls(host: string, app: string, name: string): { type: string; url: string }[] {
-    const path = `/${encodePath(app)}/${encodePath(name)}`;
+    const path = `${encodePath(app)}/${encodePath(name)}`;
     return this.list
       .filter((endpoint) => endpoint.direction !== 'publish')
-      .map((endpoint) => ({ type: endpoint.type, url: this.base(endpoint, host) + path + endpoint.suffix }));
+      .map((endpoint) => ({
+        type: endpoint.type,
+        url: this.base(endpoint, host) + (endpoint.prefix ?? '/') + path + endpoint.suffix,
+      }));
   }
 }
 

@@ -47,7 +47,7 @@ async function configuration(
     join(conf, 'config.xml'),
     `<config><rtmp><ip>127.0.0.1</ip><port>${ports.rtmp}</port><ssl>off</ssl></rtmp>
      <http><ip>127.0.0.1</ip><port>${ports.http}</port><ssl>off</ssl></http>
-     <rtsp><enable>off</enable></rtsp>${config}</config>`,
+     <rtsp><enable>off</enable></rtsp><srt><enable>off</enable></srt>${config}</config>`,
   );
   writeFileSync(join(conf, 'policy.xml'), `<policy>${policy}</policy>`);
   return { conf, ports };

@@ -212,6 +212,7 @@ test('API v1: server, versions, summaries', async () => {
       ['rtmps', server.rtmpsPort],
       ['rtsp', server.rtspPort],
       ['rtsps', server.rtspsPort],
+      ['srt', server.srtPort],
     ],
   );
   const versions = (await json('/api/v1/versions'))['data'] as Record<string, unknown>;

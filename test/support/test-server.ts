@@ -21,6 +21,8 @@ export interface TestServerOptions {
   readonly http?: string;
   /** Elements inside <rtsp>, beside the ports. */
   readonly rtsp?: string;
+  /** Elements inside <srt>, beside the port. */
+  readonly srt?: string;
   /** Instead of the ports that the system chooses. */
   readonly rtmpPorts?: string;
   readonly httpPorts?: string;
@@ -67,6 +69,7 @@ export class TestServer {
         <rtmp>${options.rtmpPorts ?? ANY_PORTS}</rtmp>
         <http>${options.httpPorts ?? ANY_PORTS}${options.http ?? ''}</http>
         <rtsp>${ANY_PORTS}${options.rtsp ?? ''}</rtsp>
+        <srt><ip>127.0.0.1</ip><port>0</port>${options.srt ?? ''}</srt>
         ${options.config ?? ''}</config>`,
       configName: 'config.xml',
       policyText: `<policy>${options.policy ?? ''}</policy>`,
@@ -94,6 +97,10 @@ export class TestServer {
 
   get rtspsPort(): number {
     return this.port('rtsps');
+  }
+
+  get srtPort(): number {
+    return this.port('srt');
   }
 
   get httpPort(): number {

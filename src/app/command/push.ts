@@ -29,7 +29,7 @@ export const pushCommand: Command = {
   help: `Usage: sluice push [options] FILE|URL rtmp://host/app/stream
 
 Publishes an FLV, MP4 or MPEG-TS file, or whatever plays at a URL: rtmp://, rtmps://, rtsp://, rtsps://, http:// or
-https:// (HLS lists, FLV, MPEG-TS, fragmented MP4), udp:// and tcp:// (MPEG-TS). Nothing is encoded again. H.264 and AAC go out as every server takes them; HEVC, AV1, VP9, Opus and
+https:// (HLS lists, FLV, MPEG-TS, fragmented MP4), srt://, udp:// and tcp:// (MPEG-TS). Nothing is encoded again. H.264 and AAC go out as every server takes them; HEVC, AV1, VP9, Opus and
 others by enhanced RTMP.
 
 Options

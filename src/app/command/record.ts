@@ -29,7 +29,7 @@ export const recordCommand: Command = {
   help: `Usage: sluice record [options] URL FILE
 
 Writes what plays at a URL into FILE until it ends or Ctrl+C is pressed: rtmp://, rtmps://, rtsp://, rtsps://, http://
-or https:// (HLS lists, FLV, MPEG-TS, fragmented MP4), udp:// and tcp:// (MPEG-TS). The file is complete in every case.
+or https:// (HLS lists, FLV, MPEG-TS, fragmented MP4), srt://, udp:// and tcp:// (MPEG-TS). The file is complete in every case.
 A file may stand in place of the URL: then it is put into the other container. The extension says which: .flv, .mp4 (in fragments, readable after a crash) or .ts. Nothing is encoded
 again. When the stream changes so that one file cannot hold it, FILE.2, FILE.3 and so on follow (before the extension).
 

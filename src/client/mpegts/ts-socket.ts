@@ -133,7 +133,8 @@ function interfaceAddress(address: TsAddress): string {
   throw new Error(`this machine has no network interface "${name}" with an address for ${address.host}`);
 }
 
-function growBuffer(set: (bytes: number) => void): void {
+/** Asks for less and less until the system allows it. */
+export function growBuffer(set: (bytes: number) => void): void {
   for (const bytes of BUFFER_BYTES) {
     try {
       set(bytes);

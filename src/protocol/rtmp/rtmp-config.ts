@@ -4,7 +4,7 @@ import { addressList, choice, integer, port, section, toggle } from '../../confi
 const NO_RTSP = 'RTSP is always served';
 const NO_DASH = 'it has no DASH';
 const NO_WEBRTC = 'it has no WebRTC';
-const NO_SRT = 'it has no SRT';
+const NO_SRT = 'SRT is always served';
 
 export const rtmpSection = section({
   name: 'rtmp',

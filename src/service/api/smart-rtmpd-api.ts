@@ -111,12 +111,13 @@ export class SmartRtmpdApi {
     const rtmps = port('rtmps');
     const rtsp = port('rtsp');
     const rtsps = port('rtsps');
+    const srt = port('srt');
     return {
       http: { port: http.port, run: http.port >= 0 },
       https: { port: http.tlsPort, run: http.tlsPort >= 0 },
       rtmp: { port: rtmp || rtmps, run: rtmp + rtmps > 0, ssl: rtmp === 0 && rtmps > 0 },
       rtsp: { port: rtsp || rtsps, run: rtsp + rtsps > 0, ssl: rtsp === 0 && rtsps > 0 },
-      srt: { port: 0, run: false },
+      srt: { port: srt, run: srt > 0 },
       start_time: `${day} ${pad(d.getHours())}:${pad(d.getMinutes())}:${pad(d.getSeconds())}`,
     };
   }

@@ -32,7 +32,7 @@ export class SummaryView {
       addresses: lanAddresses(),
       publish: publish.map((endpoint) => ({
         type: endpoint.type,
-        url: `${this.context.endpoints.base(endpoint, request.host)}${endpoint.path ?? '/live'}`,
+        url: `${this.context.endpoints.base(endpoint, request.host)}${endpoint.path ?? `${endpoint.prefix ?? '/'}live`}`,
         port: endpoint.port,
       })),
       apps: ['live', 'rec'],

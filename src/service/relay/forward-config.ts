@@ -3,16 +3,18 @@
  * announced there. Scheme and port follow smart_rtmpd: `rtmps` in the rewrite turns TLS on, the port is 1935 unless
  * given; a whole URL as text is our addition and carries its own scheme, with 443 as port of rtmps. `rtsp` and `rtsps`
  * publish there by ANNOUNCE, with name and password of the URL if it has them. `udp` and `rtp` send MPEG-TS in datagrams
- * to an address that names no stream.
+ * to an address that names no stream. `srt` names it in its stream id, or in a path in place of one, to which the
+ * stream's name is appended where a rule holds for several.
  */
 import { parseTsAddress } from '../../client/mpegts/ts-address.ts';
+import { parseSrtAddress } from '../../client/srt/srt-address.ts';
 import { section, splitHostPort, text, toggle } from '../../config/setting.ts';
 import { RTMP_PORT, RTMPS_PORT } from '../../wire/rtmp/rtmp-url.ts';
 import { RTSP_PORT, RTSPS_PORT } from '../../wire/rtsp/rtsp-url.ts';
 
 export const forwardSection = section({
   name: 'forward',
-  text: 'Sends the stream to another server: host, host:port, [v6]:port, a whole rtmp://, rtmps://, rtsp:// or rtsps:// URL, or udp:// or rtp://host:port for MPEG-TS (multicast: ?interface=eth0;ttl=4). Any number.',
+  text: 'Sends the stream to another server: host, host:port, [v6]:port, a whole rtmp://, rtmps://, rtsp:// or rtsps:// URL, srt://host:port?streamid=publish:live/NAME, or udp:// or rtp://host:port for MPEG-TS (multicast: ?interface=eth0;ttl=4). Any number.',
   fields: {
     enable: toggle(true, {
       text: 'off takes back the same forward of a wider rule; without a target it takes back all of them.',
@@ -41,7 +43,7 @@ const DEFAULT_PORTS = { rtmp: RTMP_PORT, rtmps: RTMPS_PORT, rtsp: RTSP_PORT, rts
 export interface ForwardRule {
   /** The element's text as written. */
   readonly target: string;
-  readonly scheme: keyof typeof DEFAULT_PORTS | 'udp' | 'rtp';
+  readonly scheme: keyof typeof DEFAULT_PORTS | 'srt' | 'udp' | 'rtp';
   /** Where to connect; IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
@@ -68,6 +70,12 @@ export function parseForward(
     const { scheme, host, port } = datagrams;
     if ((scheme !== 'udp' && scheme !== 'rtp') || host === '' || port < 1) return null;
     return { target, scheme, host, port, rewrite: target, appendsStream: false, where };
+  }
+  const srt = parseSrtAddress(target);
+  if (srt !== null) {
+    const { host, port } = srt;
+    const appends = appendsStream && srt.streamId === '';
+    return { target, scheme: 'srt', host, port, rewrite: target, appendsStream: appends, where };
   }
   const url = /^(rt[ms]ps?):\/\/(?:[^/\s]*@)?([^/@\s]+)(\/[^\s<>"\\]*)?$/.exec(target);
   const address = splitHostPort(url === null ? target : url[2]!);

@@ -40,7 +40,6 @@ test('smart_rtmpd: its files are taken as they are, and what has no effect is sa
   assert.deepEqual(warnings, [
     'conf/config.xml:2:3: <authurl> is not used by this version: it asks no server for permission, so everybody may publish and play.',
     'conf/config.xml:3:32: que="20000" is not used by this version: it sizes its queues by itself.',
-    'conf/config.xml:5:37: <srt>203.0.113.7:9000</srt> is not used by this version: it has no SRT.',
     `conf/config.xml:6:9: <recvbuffer>8192</recvbuffer> is not used by this version: ${system}.`,
     `conf/config.xml:6:38: <sendbuffer>8192</sendbuffer> is not used by this version: ${system}.`,
   ]);
@@ -83,8 +82,8 @@ test('smart_rtmpd: the oldest elements and empty ones are accepted', () => {
     '<config><elapse>true</elapse><natmap>10.0.0.1</natmap><hostmap inner="10.0.0.1" outer="203.0.113.1"/>' +
     '<authurl timeout="" router=""></authurl><nat><rtsp></rtsp></nat><rtsp><port>8554</port><max_idle>10</max_idle></rtsp>' +
     '<srt enable="true" has_rtmp="true"/><global><auth_url>http://a/</auth_url></global></config>';
-  const places = load(config).warnings.map((warning) => /<(\w+)>/.exec(warning)![1]);
-  assert.deepEqual(places, ['elapse', 'natmap', 'hostmap', 'srt', 'global']);
+  const places = load(config).warnings.map((warning) => /: <?(\w+)/.exec(warning)![1]);
+  assert.deepEqual(places, ['elapse', 'natmap', 'hostmap', 'has_rtmp', 'global']);
 });
 
 test('smart_rtmpd: names inside elements without effect are checked all the same', () => {

@@ -15,6 +15,7 @@ interface Addresses {
   playAddress(way: string, origin: string, app: string, name: string, extra?: string): string;
   shellWord(address: string): string;
   serverAndKey(url: string): { server: string; key: string };
+  srtPublishAddress(url: string): string;
   publishCommands(url: string): { file: string; testPicture: string };
   watchCommands(rtmp: string, flv: string, name: string): { ffplay: string; vlc: string; record: string };
   embedCode(origin: string, app: string, name: string): string;
@@ -119,4 +120,11 @@ test('addresses: bookmarks of the SRS player page', () => {
   ];
   for (const [query, expected] of cases)
     assert.equal(page.fromSrsQuery(new URLSearchParams(query)), expected, query);
+});
+
+test('addresses: where to publish by SRT', () => {
+  const play = 'srt://media.example:9000?streamid=read:live/cam';
+  assert.equal(page.srtPublishAddress(play), 'srt://media.example:9000?streamid=publish:live/cam');
+  assert.equal(page.srtPublishAddress('rtmp://media.example/live/cam'), '');
+  assert.equal(page.withHost(play, '10.0.0.7'), 'srt://10.0.0.7:9000?streamid=read:live/cam');
 });

@@ -42,9 +42,11 @@ test('endpoints: URLs of a stream hold no character that breaks them', () => {
     suffix: '.flv',
   });
   list.add({ ...RTMP, type: 'in', direction: 'publish' });
+  list.add({ ...RTMP, type: 'srt', scheme: 'srt', port: 9000, defaultPort: 0, prefix: '?streamid=read:' });
   assert.deepEqual(list.playUrls('h', 'live/a b', '摄 像?'), [
     { type: 'rtmp', url: 'rtmp://h/live/a%20b/%E6%91%84%20%E5%83%8F%3F' },
     { type: 'http-flv', url: 'http://h:8080/live/a%20b/%E6%91%84%20%E5%83%8F%3F.flv' },
+    { type: 'srt', url: 'srt://h:9000?streamid=read:live/a%20b/%E6%91%84%20%E5%83%8F%3F' },
   ]);
 });
 

@@ -1,0 +1,303 @@
+/**
+ * The listening side of handshakes (draft-sharabayko-srt-01 section 4.3.1). Inductions are answered without keeping
+ * anything: the cookie is a keyed digest of address, port and minute. A conclusion with a good cookie becomes a request
+ * that the server answers now or later; repeated conclusions get the same answer again.
+ */
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import {
+  emptyHandshake,
+  packPeerAddress,
+  readHandshake,
+  SRT_HANDSHAKE,
+  SRT_MAGIC,
+  type SrtGroupMembership,
+  type SrtHandshake,
+  writeHandshake,
+} from '../wire/srt/handshake.ts';
+import { readKeyMaterial } from '../wire/srt/key-material.ts';
+import { rejectToWire, SRT_REJECT } from '../wire/srt/reject.ts';
+import { readU32, writeU32 } from '../wire/srt/srt-packet.ts';
+import type { SrtAgreement } from './agreement.ts';
+import { SrtKeyring } from './keyring.ts';
+import { judgePeer, makeAgreement, ownMessage } from './negotiation.ts';
+import type { SrtSettings } from './settings.ts';
+
+const COOKIE_PERIOD_US = 60_000_000;
+/** Callers give up after 3 s; an answer later than this finds nobody. */
+const REQUEST_TIMEOUT_US = 10_000_000;
+/** How long a refusal is repeated to a caller that repeats itself. */
+const REFUSAL_KEPT_US = 3_000_000;
+/** Conclusions with a good cookie whose answer is not given or not forgotten. */
+const MAX_REQUESTS = 4096;
+/** Of one address, while unanswered. */
+const MAX_WAITING_PER_ADDRESS = 64;
+const MIN_SECRET_BYTES = 16;
+
+export interface SrtListenerEvents {
+  send(datagram: Uint8Array, address: string, port: number): void;
+  /** Answer with `accept` or `refuse`, within the call or later. */
+  request(request: SrtRequest): void;
+  /** A caller that cannot be spoken with was refused; `code` is of SRT_REJECT. */
+  refused(address: string, port: number, code: number): void;
+}
+
+/** One caller that wants in. */
+export interface SrtRequest {
+  readonly address: string;
+  readonly port: number;
+  readonly peerSocketId: number;
+  readonly peerVersion: number;
+  readonly streamId: string;
+  /** Length of the caller's key in bytes, 0 when it does not encrypt. */
+  readonly keyBytes: number;
+  readonly group: SrtGroupMembership | null;
+}
+
+class Pending implements SrtRequest {
+  readonly address: string;
+  readonly port: number;
+  readonly peerSocketId: number;
+  readonly peerVersion: number;
+  readonly streamId: string;
+  readonly keyBytes: number;
+  readonly group: SrtGroupMembership | null;
+  readonly key: string;
+  readonly handshake: SrtHandshake;
+  readonly arrivedUs: number;
+  readonly timestamp: number;
+  /** The answer, once there is one. */
+  answer: Buffer | null;
+  /** Zero of the timestamps of our answers. */
+  startUs: number;
+  /** When it is forgotten; Infinity while its connection lives. */
+  expiresUs: number;
+
+  constructor(
+    key: string,
+    address: string,
+    port: number,
+    handshake: SrtHandshake,
+    timestamp: number,
+    nowUs: number,
+  ) {
+    this.address = address;
+    this.port = port;
+    this.peerSocketId = handshake.socketId;
+    this.peerVersion = handshake.request?.version ?? 0;
+    this.streamId = handshake.streamId ?? '';
+    const material = handshake.keyRequest === null ? null : readKeyMaterial(handshake.keyRequest);
+    this.keyBytes = material?.keyBytes ?? 0;
+    this.group = handshake.group;
+    this.key = key;
+    this.handshake = handshake;
+    this.arrivedUs = nowUs;
+    this.timestamp = timestamp;
+    this.answer = null;
+    this.startUs = nowUs;
+    this.expiresUs = nowUs + REQUEST_TIMEOUT_US;
+  }
+}
+
+export class SrtListener {
+  private readonly secret: KeyObject;
+  private readonly events: SrtListenerEvents;
+  /** Key length in bytes that callers shall use, 0 for their choice. */
+  private readonly keyBytes: number;
+  private readonly requests: Map<string, Pending>;
+  private readonly waiting: Map<string, number>;
+
+  /** `secret`: random bytes of this run. */
+  constructor(secret: Uint8Array, keyBytes: number, events: SrtListenerEvents) {
+    if (secret.length < MIN_SECRET_BYTES) throw new RangeError('the secret is too short');
+    this.secret = createSecretKey(secret);
+    this.keyBytes = keyBytes;
+    this.events = events;
+    this.requests = new Map();
+    this.waiting = new Map();
+  }
+
+  /** Requests that are kept, answered or not. */
+  get size(): number {
+    return this.requests.size;
+  }
+
+  /** A datagram with destination socket id 0. Anything but a handshake is ignored. */
+  receive(datagram: Uint8Array, address: string, port: number, nowUs: number): void {
+    const handshake = readHandshake(datagram);
+    if (handshake === null) return;
+    if (handshake.type === SRT_HANDSHAKE.induction) this.induce(handshake, address, port, nowUs);
+    else if (handshake.type === SRT_HANDSHAKE.conclusion)
+      this.conclude(handshake, readU32(datagram, 8), address, port, nowUs);
+  }
+
+  /** Forgets what nobody answered; about once a second. */
+  tick(nowUs: number): void {
+    for (const request of this.requests.values()) if (nowUs >= request.expiresUs) this.forget(request);
+  }
+
+  /** Null when the request cannot be met: `refused` was called then, or the caller is gone. */
+  accept(
+    request: SrtRequest,
+    settings: SrtSettings,
+    localSocketId: number,
+    nowUs: number,
+  ): SrtAgreement | null {
+    const pending = this.find(request);
+    if (pending === null) return null;
+    const { handshake } = pending;
+    const message = handshake.request;
+    const problem = message === null ? SRT_REJECT.rogue : judgeSecret(handshake, settings.passphrase);
+    if (problem >= 0 || message === null) return this.refuseAs(pending, problem, nowUs);
+    const keyring =
+      handshake.keyRequest === null ? null : SrtKeyring.open(settings.passphrase, handshake.keyRequest);
+    if (handshake.keyRequest !== null && keyring === null)
+      return this.refuseAs(pending, SRT_REJECT.badSecret, nowUs);
+    const agreement = makeAgreement({
+      settings,
+      localSocketId,
+      // As libsrt does: both directions begin with the caller's number.
+      sendSequence: handshake.sequence,
+      peer: handshake,
+      message,
+      keyring,
+      streamId: pending.streamId,
+      startUs: nowUs,
+      peerStartUs: pending.arrivedUs - pending.timestamp,
+    });
+    const answer = emptyHandshake(SRT_HANDSHAKE.conclusion);
+    answer.sequence = handshake.sequence;
+    answer.mss = agreement.mss;
+    answer.flowWindow = settings.flowWindow;
+    answer.socketId = localSocketId;
+    answer.cookie = handshake.cookie;
+    answer.peerAddress = packPeerAddress(pending.address);
+    answer.response = ownMessage(settings, agreement.receiveLatencyMs, agreement.sendLatencyMs);
+    answer.keyResponse = handshake.keyRequest;
+    answer.encryption = keyring === null ? 0 : keyring.keyBytes / 8;
+    if (pending.group !== null) answer.group = { ...pending.group, id: groupAnswerId(pending.group.id) };
+    pending.expiresUs = Number.POSITIVE_INFINITY;
+    pending.startUs = nowUs;
+    this.answer(pending, writeHandshake(answer, 0, handshake.socketId));
+    return agreement;
+  }
+
+  /** `reason` of SRT_REJECT. */
+  refuse(request: SrtRequest, reason: number, nowUs: number): void {
+    const pending = this.find(request);
+    if (pending === null) return;
+    pending.expiresUs = nowUs + REFUSAL_KEPT_US;
+    this.answer(pending, refusal(pending.handshake, reason));
+  }
+
+  /** The connection of an accepted request has ended. */
+  release(request: SrtRequest): void {
+    if (request instanceof Pending && this.requests.get(request.key) === request) this.forget(request);
+  }
+
+  private induce(handshake: SrtHandshake, address: string, port: number, nowUs: number): void {
+    const answer: SrtHandshake = {
+      ...handshake,
+      version: 5,
+      encryption: this.keyBytes / 8,
+      extension: SRT_MAGIC,
+      cookie: this.cookie(address, port, nowUs),
+      peerAddress: packPeerAddress(address),
+    };
+    this.events.send(writeHandshake(answer, 0, handshake.socketId), address, port);
+  }
+
+  private conclude(
+    handshake: SrtHandshake,
+    timestamp: number,
+    address: string,
+    port: number,
+    nowUs: number,
+  ): void {
+    if (
+      handshake.cookie !== this.cookie(address, port, nowUs) &&
+      handshake.cookie !== this.cookie(address, port, nowUs - COOKIE_PERIOD_US)
+    )
+      return;
+    const key = `${address}|${port}|${handshake.socketId}`;
+    const known = this.requests.get(key);
+    if (known !== undefined) {
+      if (known.answer === null) return;
+      // The caller takes our clock from the copy that reaches it.
+      writeU32(known.answer, 8, nowUs - known.startUs);
+      this.events.send(known.answer, address, port);
+      return;
+    }
+    let problem = judgePeer(handshake, handshake.request);
+    const waiting = this.waiting.get(address) ?? 0;
+    if (problem < 0 && (this.requests.size >= MAX_REQUESTS || waiting >= MAX_WAITING_PER_ADDRESS))
+      problem = SRT_REJECT.backlog;
+    if (problem >= 0) {
+      this.events.send(refusal(handshake, problem), address, port);
+      this.events.refused(address, port, problem);
+      return;
+    }
+    const pending = new Pending(key, address, port, handshake, timestamp, nowUs);
+    this.requests.set(key, pending);
+    this.waiting.set(address, waiting + 1);
+    this.events.request(pending);
+  }
+
+  private cookie(address: string, port: number, nowUs: number): number {
+    const minute = Math.floor(nowUs / COOKIE_PERIOD_US);
+    const digest = createHmac('sha256', this.secret).update(`${address}|${port}|${minute}`).digest();
+    return digest.readUInt32BE(0);
+  }
+
+  private find(request: SrtRequest): Pending | null {
+    if (!(request instanceof Pending) || request.answer !== null) return null;
+    return this.requests.get(request.key) === request ? request : null;
+  }
+
+  private refuseAs(pending: Pending, reason: number, nowUs: number): null {
+    this.refuse(pending, reason, nowUs);
+    this.events.refused(pending.address, pending.port, reason);
+    return null;
+  }
+
+  private answer(pending: Pending, datagram: Buffer): void {
+    pending.answer = datagram;
+    this.stopWaiting(pending.address);
+    this.events.send(datagram, pending.address, pending.port);
+  }
+
+  private forget(pending: Pending): void {
+    this.requests.delete(pending.key);
+    if (pending.answer === null) this.stopWaiting(pending.address);
+  }
+
+  private stopWaiting(address: string): void {
+    const left = (this.waiting.get(address) ?? 1) - 1;
+    if (left > 0) this.waiting.set(address, left);
+    else this.waiting.delete(address);
+  }
+}
+
+function judgeSecret(handshake: SrtHandshake, passphrase: string): number {
+  if ((handshake.keyRequest === null) !== (passphrase === '')) return SRT_REJECT.unsecure;
+  return -1;
+}
+
+/** The caller's handshake comes back with the reason for its type, without extensions. */
+function refusal(handshake: SrtHandshake, reason: number): Buffer {
+  const answer = emptyHandshake(rejectToWire(reason));
+  answer.version = handshake.version;
+  answer.encryption = handshake.encryption;
+  answer.extension = handshake.extension;
+  answer.sequence = handshake.sequence;
+  answer.mss = handshake.mss;
+  answer.flowWindow = handshake.flowWindow;
+  answer.socketId = handshake.socketId;
+  answer.cookie = handshake.cookie;
+  answer.peerAddress = handshake.peerAddress;
+  return writeHandshake(answer, 0, handshake.socketId);
+}
+
+/** Our group has an id of its own: all members of one caller's group get the same one. */
+function groupAnswerId(id: number): number {
+  return (id ^ 0x1357_9bdf) & 0x7fff_ffff;
+}
