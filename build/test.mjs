@@ -110,7 +110,8 @@ function runLane(files, name, concurrency) {
       cwd: root,
       env: {
         ...process.env,
-        ...(all ? { SLUICE_TEST_ALL: '1', FUZZ_SECONDS: process.env.FUZZ_SECONDS ?? '20' } : {}),
+        FUZZ_SECONDS: process.env.FUZZ_SECONDS ?? (all ? '20' : '0.5'),
+        ...(all ? { SLUICE_TEST_ALL: '1' } : {}),
       },
     });
     let output = '';

@@ -124,7 +124,7 @@ describe('sub-commands', { concurrency: 3 }, () => {
       [`${web}/away`, /redirects to ftp:/],
       [`${web}/list.m3u8`, /the list of 127\.0\.0\.1 is empty and ended/],
       [`${web}/page`, /none of FLV, MPEG-TS, fragmented MP4 and HLS/],
-      ['srt://127.0.0.1:1/x', /can play srt:\/\/ URLs/],
+      ['rist://127.0.0.1:1/x', /can play rist:\/\/ URLs/],
     ] as const;
     // A server holds a player of an idle stream for a while, so some are asked at the same time.
     const child = sluice('probe', server.rtmp('/live/nobody'));
