@@ -156,6 +156,21 @@ test('forward: a loop of two servers is refused where it closes', async () => {
   await b.close();
 });
 
+test('forward: a loop of two servers by RTSP is refused where it closes', async () => {
+  const policyTo = (port: number) =>
+    `<application name="live"><forward>rtsp://127.0.0.1:${port}</forward></application>`;
+  const a = await TestServer.start({ rtsp: '' });
+  const b = await TestServer.start({ rtsp: '', policy: policyTo(a.rtspPort) });
+  a.application.reload(TestServer.configuration({ rtsp: '', policy: policyTo(b.rtspPort) }));
+  const publisher = await ClipPublisher.start({ port: a.rtmpPort, name: 'round' });
+  await b.until('the refusal', () => b.logged('forward.retry').length > 0);
+  assert.match(String(b.logged('forward.retry')[0]!.fields['cause']), /leads back here/);
+  assert.equal(publisher.peer.closed, false);
+  publisher.stop();
+  await a.close();
+  await b.close();
+});
+
 test('forward: to itself is refused at once', async () => {
   const a = await TestServer.start();
   a.application.reload(

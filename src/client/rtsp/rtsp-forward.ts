@@ -125,7 +125,12 @@ class RtspForward implements OutgoingForward, Sink {
       onEnd: (reason) => this.finish(reason),
     });
     const session = new RtspRecordSession(
-      { url, userAgent: this.userAgent, description: describe(request, this.carried, this.userAgent) },
+      {
+        url,
+        userAgent: this.userAgent,
+        description: describe(request, this.carried, this.userAgent),
+        via: [...this.viaOfSource(), this.context.serverId],
+      },
       {
         write: (bytes) => connection.write(bytes),
         onRecording: (channels) => this.begin(channels),
@@ -134,6 +139,12 @@ class RtspForward implements OutgoingForward, Sink {
     );
     this.connection = connection;
     this.session = session;
+  }
+
+  private viaOfSource(): readonly string[] {
+    const { hub } = this.context;
+    const stream = hub.find(this.request.source.text);
+    return (stream && hub.publisherOf(stream)?.via) ?? [];
   }
 
   private readUrl(): RtspUrl | null {

@@ -3,7 +3,7 @@
  * RECORD; then interleaved packets, which the owner writes. Without sockets and timers.
  * Leaves out: UDP, redirects (a publisher that is sent elsewhere should know it), changes of tracks (announce anew).
  */
-import { parseMethods } from '../../wire/rtsp/rtsp-fields.ts';
+import { parseMethods, VIA_FIELD } from '../../wire/rtsp/rtsp-fields.ts';
 import type { RtspRequest, RtspResponse } from '../../wire/rtsp/rtsp-message.ts';
 import { RtspReader, type RtspReaderOutput } from '../../wire/rtsp/rtsp-reader.ts';
 import { formatRtspUrl, type RtspUrl, resolveControl } from '../../wire/rtsp/rtsp-url.ts';
@@ -18,6 +18,8 @@ export interface RtspRecordOptions {
   readonly userAgent: string;
   /** Its media in the order of their channels: 2 x position. */
   readonly description: SessionDescription;
+  /** Ids of the Sluice servers that the stream came through, ourselves last. */
+  readonly via: readonly string[];
 }
 
 export interface RtspRecordHost {
@@ -110,7 +112,8 @@ export class RtspRecordSession implements RtspReaderOutput {
 
   private announce(): void {
     const body = Buffer.from(serializeSdp(this.options.description));
-    const fields = { 'Content-Type': 'application/sdp' };
+    const { via } = this.options;
+    const fields = { 'Content-Type': 'application/sdp', [VIA_FIELD]: via.join(',') };
     const onAnswer = (response: RtspResponse) => {
       if (response.status !== 200) this.refused('ANNOUNCE', response);
       else this.setUp(0);

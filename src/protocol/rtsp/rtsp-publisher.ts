@@ -8,6 +8,7 @@ import { RejectedError } from '../../util/errors.ts';
 import type { RtpMapping } from '../../wire/rtp/payload-format.ts';
 import { PAYLOAD_FORMATS } from '../../wire/rtp/payload-formats.ts';
 import { DEFAULT_REORDER_LIMITS } from '../../wire/rtp/reorder-buffer.ts';
+import { VIA_FIELD } from '../../wire/rtsp/rtsp-fields.ts';
 import type { RtspRequest } from '../../wire/rtsp/rtsp-message.ts';
 import { type RtspTransport, serializeTransport, TRANSPORT } from '../../wire/rtsp/transport-header.ts';
 import { controlOf, rtpMappingsOf } from '../../wire/sdp/media-format.ts';
@@ -23,8 +24,6 @@ const MAX_MEDIA = 16;
 const CHANNELS = 256;
 /** Name of a transport stream as payload (RFC 3555). */
 const TS_NAME = 'MP2T';
-/** What a forward of ours says in ANNOUNCE: ids of the servers that the stream came through, with commas. */
-const VIA_FIELD = 'X-Sluice-Via';
 const MAX_VIA_LENGTH = 512;
 const REPORT_EVERY_US = 5_000_000;
 const INTERLEAVED_MARK = 0x24;

@@ -9,6 +9,9 @@ export interface SessionField {
   readonly timeoutS: number;
 }
 
+/** What a forward of ours says in ANNOUNCE: ids of the servers that the stream came through, with commas. */
+export const VIA_FIELD = 'X-Sluice-Via';
+
 const DEFAULT_TIMEOUT_S = 60;
 const MAX_TIMEOUT_S = 24 * 3600;
 const MAX_SESSION_ID_LENGTH = 256;

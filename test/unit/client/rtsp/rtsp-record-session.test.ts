@@ -22,7 +22,7 @@ class World {
   constructor(url = URL) {
     this.server = new RtspAnswers((bytes) => this.session.receive(bytes, this.us));
     this.session = new RtspRecordSession(
-      { url: parseRtspUrl(url), userAgent: 'Test/1', description: DESCRIPTION },
+      { url: parseRtspUrl(url), userAgent: 'Test/1', description: DESCRIPTION, via: ['one', 'two'] },
       {
         write: (bytes) => this.server.write(bytes),
         onRecording: (channels) =>
@@ -38,6 +38,7 @@ class World {
     this.server.answer(200, [PUBLIC]);
     const request = this.server.asked(`ANNOUNCE ${URL}`);
     assert.equal(request.headers.get('Content-Type'), 'application/sdp');
+    assert.equal(request.headers.get('X-Sluice-Via'), 'one,two');
     assert.equal(Buffer.from(request.body).toString(), serializeSdp(DESCRIPTION));
     this.server.answer(200);
     return this;
