@@ -147,8 +147,10 @@ export class Application {
     if (this.room.warning !== '') this.log.warn('limits.files', { text: this.room.warning });
     try {
       this.tick.start();
+      this.http.hold();
       await this.http.open();
       for (const module of this.options.modules) this.running.push(await module.start(this.context));
+      this.http.release();
       const progressMs = this.configuration.server.log.progress;
       if (progressMs > 0) this.tick.every(progressMs, () => this.logProgress());
     } catch (error) {

@@ -22,6 +22,8 @@ import { listen } from './tcp-listener.ts';
 const MAX_HEADER_BYTES = 16 * 1024;
 const KEEP_ALIVE_MS = 65_000;
 const CHECK_MS = 2000;
+/** Requests that are held while the server starts; further ones are told to come again. */
+const MAX_EARLY = 1000;
 
 /** Set when the request came over HTTP/2 (`httpVersionMajor` is then 2). */
 interface OverHttp2 {
@@ -98,6 +100,8 @@ export class HttpListener {
   private readonly common: CommonHeaders;
   private readonly responseClass: ResponseClass;
   private checking: NodeJS.Timeout | null = null;
+  /** What came while not all routes are there; null = they are. */
+  private early: (() => void)[] | null = null;
   /** Bound ports; -1 = closed. */
   port = -1;
   tlsPort = -1;
@@ -120,6 +124,17 @@ export class HttpListener {
 
   upgrade(route: UpgradeRoute): void {
     this.upgrades.push(route);
+  }
+
+  /** From now on until `release` requests wait: not all routes are there yet. */
+  hold(): void {
+    this.early ??= [];
+  }
+
+  release(): void {
+    const { early } = this;
+    this.early = null;
+    for (const run of early ?? []) run();
   }
 
   async open(): Promise<void> {
@@ -194,13 +209,19 @@ export class HttpListener {
     this.servers.push(server);
     server.on('connection', (socket: Socket) => this.onConnection(socket));
     server.on('request', (message: IncomingMessage, response: ServerResponse) => {
-      this.onRequest(message, response, secure);
+      if (this.early === null) this.onRequest(message, response, secure);
+      else if (this.early.length < MAX_EARLY)
+        this.early.push(() => this.onRequest(message, response, secure));
+      else sendText(response, 503, 'The server is starting.');
     });
     server.on('checkContinue', (message: IncomingMessage, response: ServerResponse) => {
       this.onRequest(message, response, secure, true);
     });
     server.on('upgrade', (message: IncomingMessage, socket: Duplex, head: Buffer) => {
-      this.onUpgrade(message, socket, head, secure);
+      if (this.early === null) this.onUpgrade(message, socket, head, secure);
+      else if (this.early.length < MAX_EARLY)
+        this.early.push(() => this.onUpgrade(message, socket, head, secure));
+      else socket.destroy();
     });
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
       // A player that goes away in mid-request is no fault of anybody.
