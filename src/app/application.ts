@@ -138,6 +138,7 @@ export class Application {
         mergeBytes: policy.play.mergeBytes,
         stallUs: policy.play.stallMs * 1000,
       },
+      sound: { converter: null, mode: 'auto' },
     };
   }
 

@@ -6,6 +6,7 @@
 import { Ring } from '../util/ring.ts';
 import { type ByteTarget, SlabWriter } from '../util/slab.ts';
 import { FRAME_KEY, type Frame } from './frame.ts';
+import type { SoundNeed } from './sound-conversion.ts';
 import type { Subscription } from './subscription.ts';
 import type { Track } from './track.ts';
 
@@ -43,6 +44,8 @@ export interface FeedEncoder {
 export interface FeedFormat {
   /** Unique name with its variant, for example `rtmp`, `rtmp+enhanced`, `flv`. */
   readonly name: string;
+  /** What it wants of sound; without it every track comes as it is. */
+  readonly sound?: SoundNeed;
   open(source: FeedSource): FeedEncoder;
 }
 

@@ -150,6 +150,7 @@ export class Publication {
     const nowUs = this.clock.nowUs();
     this.steadySinceUs = nowUs;
     const { tracks, metadata, promisesVideo } = standby;
+    stream.protocol = this.owner.protocol;
     const isSame = stream.takeTracks(tracks, metadata, promisesVideo, nowUs);
     stream.timeline.begin(isSame);
     let added = isSame ? 0 : FRAME_DISCONTINUITY | FRAME_CONFIG;

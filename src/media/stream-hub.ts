@@ -7,13 +7,15 @@ import type { Clock } from '../util/clock.ts';
 import { InvariantError, RejectedError } from '../util/errors.ts';
 import type { TickWheel, Timeout } from '../util/tick-wheel.ts';
 import type { Feed, FeedFormat, FeedLimits } from './feed.ts';
+import type { FrameConsumer } from './frame-consumer.ts';
 import { Lineup, type LineupRules, type PublisherView } from './lineup.ts';
 import { type OnDemandSource, OnDemandSources } from './on-demand.ts';
 import { Publication, type PublicationOwner } from './publication.ts';
 import type { Pump } from './pump.ts';
 import type { Sink } from './sink.ts';
-import { type FrameConsumer, type GopLimits, Stream } from './stream.ts';
+import { type GopLimits, Stream } from './stream.ts';
 import type { StreamKey } from './stream-key.ts';
+import type { SoundRules } from './stream-sound.ts';
 import { type StartRule, Subscription } from './subscription.ts';
 import { type JitterMode, Timeline } from './timeline.ts';
 
@@ -32,6 +34,7 @@ export interface StreamRules {
   readonly absoluteTime: boolean;
   readonly gop: GopLimits;
   readonly feed: FeedLimits;
+  readonly sound: SoundRules;
 }
 
 export interface HubEvents {
@@ -177,6 +180,7 @@ export class StreamHub {
     this.endWaiting(entry);
     lineup.begin(publication);
     stream.resetTracks();
+    stream.protocol = owner.protocol;
     stream.timeline.begin();
     stream.state = 'live';
     stream.liveSinceMs = this.clock.wallUs() / 1000;
@@ -410,7 +414,7 @@ export class StreamHub {
   private addEntry(key: StreamKey, host = ''): Entry {
     const rules = this.rulesFor(key, host);
     const timeline = new Timeline(rules.jitter, rules.absoluteTime);
-    const stream = new Stream(key, rules.gop, timeline, this.pump);
+    const stream = new Stream(key, rules.gop, timeline, this.pump, rules.sound);
     const entry: Entry = {
       stream,
       rules,

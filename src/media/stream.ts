@@ -8,8 +8,10 @@ import { Ring } from '../util/ring.ts';
 import { SlabWriter } from '../util/slab.ts';
 import { Feed, type FeedFormat, type FeedLimits, type FeedSource } from './feed.ts';
 import { FRAME_DISCONTINUITY, FRAME_KEY, Frame } from './frame.ts';
+import type { FrameConsumer } from './frame-consumer.ts';
 import type { Pump } from './pump.ts';
 import type { StreamKey } from './stream-key.ts';
+import { type SoundRules, StreamSound } from './stream-sound.ts';
 import { StreamStatistics } from './stream-statistics.ts';
 import type { Timeline } from './timeline.ts';
 import { defaultTrack, type Track } from './track.ts';
@@ -24,15 +26,6 @@ export interface GopLimits {
   readonly us: number;
 }
 
-/** Gets every frame and track change synchronously, for what is not a feed: segmenters, recorders. */
-export interface FrameConsumer {
-  onTracks(tracks: readonly Track[]): void;
-  onFrame(frame: Frame): void;
-  /** The publisher is gone; it may come back within the grace time. */
-  onPause(): void;
-  onEnd(reason: string): void;
-}
-
 const AUDIO_POINT_US = 1_000_000;
 /** How long a stream whose metadata promise video is not treated as audio-only. */
 const VIDEO_PROMISE_US = 2_000_000;
@@ -43,12 +36,17 @@ export class Stream implements FeedSource {
   readonly timeline: Timeline;
   readonly statistics = new StreamStatistics();
   readonly feeds = new Map<string, Feed>();
+  readonly sound: StreamSound;
   state: StreamState = 'idle';
   tracks: readonly Track[] = [];
   metadata: unknown = null;
   /** Wall clock milliseconds at which the present publisher began; 0 = none. */
   liveSinceMs = 0;
+  /** How the present publisher sends. */
+  protocol = '';
   private readonly pump: Pump;
+  /** Feeds that get the frames as they are; the others belong to renditions of the sound. */
+  private plainFeeds: readonly Feed[] = [];
   private readonly frames = new Ring<Frame>(64);
   private framesBytes = 0;
   private slab = new SlabWriter();
@@ -60,11 +58,12 @@ export class Stream implements FeedSource {
   private firstFrameUs = 0;
   private lastAudioPointUs = Number.NEGATIVE_INFINITY;
 
-  constructor(key: StreamKey, limits: GopLimits, timeline: Timeline, pump: Pump) {
+  constructor(key: StreamKey, limits: GopLimits, timeline: Timeline, pump: Pump, sound: SoundRules) {
     this.key = key;
     this.limits = limits;
     this.timeline = timeline;
     this.pump = pump;
+    this.sound = new StreamSound(this, pump, sound);
   }
 
   get label(): string {
@@ -135,11 +134,12 @@ export class Stream implements FeedSource {
   }
 
   private announceTracks(nowUs: number): void {
-    for (const feed of this.feeds.values()) {
+    for (const feed of this.plainFeeds) {
       feed.tracksChanged(this.timeline.lastUs, nowUs);
       this.pump.notify(feed, false);
     }
     for (const consumer of this.consumers) consumer.onTracks(this.tracks);
+    this.sound.tracksChanged(this.timeline.lastUs, nowUs);
   }
 
   /** Hot path. Copies the payload into the stream's slab. */
@@ -160,12 +160,13 @@ export class Stream implements FeedSource {
     const point = this.isAccessPoint(frame);
     this.cache(frame, point);
     this.statistics.onFrame(frame);
-    for (const feed of this.feeds.values()) {
-      feed.append(frame, point, isVideo);
-      this.pump.notify(feed, isVideo);
+    const { plainFeeds, consumers } = this;
+    for (let i = 0; i < plainFeeds.length; i++) {
+      plainFeeds[i]!.append(frame, point, isVideo);
+      this.pump.notify(plainFeeds[i]!, isVideo);
     }
-    const { consumers } = this;
     for (let i = 0; i < consumers.length; i++) consumers[i]!.onFrame(frame);
+    this.sound.onFrame(frame, point, isVideo);
   }
 
   private isAccessPoint(frame: Frame): boolean {
@@ -211,22 +212,35 @@ export class Stream implements FeedSource {
   openFeed(format: FeedFormat, limits: FeedLimits): Feed {
     const existing = this.feeds.get(format.name);
     if (existing !== undefined) return existing;
-    const feed = new Feed(format, this, limits);
-    for (let position = this.frames.tail; position < this.frames.head; position++) {
-      feed.append(this.frames.at(position), position === this.frames.tail, false);
-    }
+    const rendition = format.sound === undefined ? null : this.sound.rendition(format.sound);
+    const feed = new Feed(format, rendition ?? this, limits);
+    if (rendition !== null) rendition.addFeed(feed);
+    else this.fillPlain(feed);
     feed.flushedTo = feed.chunks.head;
     feed.pendingBytes = 0;
     this.feeds.set(format.name, feed);
     return feed;
   }
 
+  private fillPlain(feed: Feed): void {
+    for (let position = this.frames.tail; position < this.frames.head; position++) {
+      feed.append(this.frames.at(position), position === this.frames.tail, false);
+    }
+    this.plainFeeds = [...this.plainFeeds, feed];
+  }
+
   closeFeed(feed: Feed): void {
     this.feeds.delete(feed.format.name);
+    this.plainFeeds = this.plainFeeds.filter((known) => known !== feed);
+    this.sound.removeFeed(feed);
     this.pump.forget(feed);
   }
 
   addConsumer(consumer: FrameConsumer): void {
+    if (consumer.soundNeed !== undefined) {
+      this.sound.rendition(consumer.soundNeed).addConsumer(consumer);
+      return;
+    }
     this.consumers = [...this.consumers, consumer];
     if (this.tracks.length > 0) consumer.onTracks(this.tracks);
     for (const frame of this.cachedFrames()) consumer.onFrame(frame);
@@ -234,10 +248,11 @@ export class Stream implements FeedSource {
 
   removeConsumer(consumer: FrameConsumer): void {
     this.consumers = this.consumers.filter((known) => known !== consumer);
+    this.sound.removeConsumer(consumer);
   }
 
   get consumerCount(): number {
-    return this.consumers.length;
+    return this.consumers.length + this.sound.consumerCount;
   }
 
   get playerCount(): number {
@@ -251,12 +266,14 @@ export class Stream implements FeedSource {
     this.state = 'lingering';
     this.liveSinceMs = 0;
     for (const consumer of this.consumers) consumer.onPause();
+    this.sound.onPause();
   }
 
   /** Ends every player and consumer. */
   close(reason: string, nowUs: number): void {
     if (this.state === 'closed') return;
     this.state = 'closed';
+    this.sound.release();
     for (const feed of [...this.feeds.values()]) {
       feed.appendEpilogue(this.timeline.lastUs, nowUs);
       this.pump.finish(feed);
@@ -265,6 +282,7 @@ export class Stream implements FeedSource {
     }
     for (const consumer of this.consumers) consumer.onEnd(reason);
     this.consumers = [];
+    this.sound.end(reason);
     this.forgetGop();
   }
 }

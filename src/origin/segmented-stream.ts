@@ -5,7 +5,8 @@
 import type { StreamPolicy } from '../config/configuration.ts';
 import type { LeftOut } from '../media/feed.ts';
 import type { Frame } from '../media/frame.ts';
-import type { FrameConsumer } from '../media/stream.ts';
+import type { FrameConsumer } from '../media/frame-consumer.ts';
+import type { SoundNeed } from '../media/sound-conversion.ts';
 import type { StreamKey } from '../media/stream-key.ts';
 import type { Track } from '../media/track.ts';
 import type { SegmentStore } from '../packaging/segment-store.ts';
@@ -17,6 +18,7 @@ import type { OriginContext } from './segment-origin.ts';
 
 /** What every packager does. */
 export interface Packager {
+  readonly soundNeed: SoundNeed;
   readonly leftOut: readonly LeftOut[];
   onChange: (() => void) | null;
   setTracks(tracks: readonly Track[]): void;
@@ -47,6 +49,7 @@ export class SegmentedStream<P extends Packager = Packager> implements FrameCons
   readonly key: StreamKey;
   readonly settings: StreamPolicy['hls'];
   readonly packager: P;
+  readonly soundNeed: SoundNeed;
   readonly keys: SegmentKeys | null;
   tracks: readonly Track[] = [];
   /** Grows with everything that a list could show. */
@@ -72,6 +75,7 @@ export class SegmentedStream<P extends Packager = Packager> implements FrameCons
     this.key = key;
     this.settings = settings;
     this.packager = packager;
+    this.soundNeed = packager.soundNeed;
     this.onGone = onGone;
     this.keys = settings.key === 'off' ? null : new SegmentKeys(settings.keySegments);
     this.files =

@@ -12,6 +12,7 @@ import { defaultTrack, type Track } from '../media/track.ts';
 import { ProtocolError } from '../util/errors.ts';
 import type { ByteTarget } from '../util/slab.ts';
 import { CarriedTracks } from './carried-tracks.ts';
+import { aacFor } from './sound-needs.ts';
 import { webSocketFormat } from './websocket-feed.ts';
 
 const NOTHING = new Uint8Array(0);
@@ -48,7 +49,11 @@ const MP3: Framing = {
   writeHeader: () => undefined,
 };
 
-export const adtsFormat: FeedFormat = { name: 'adts', open: (source) => new AudioFeedEncoder(source, ADTS) };
+export const adtsFormat: FeedFormat = {
+  name: 'adts',
+  sound: aacFor('adts', ({ config }) => config.codec === 'aac' && ADTS.reasonAgainst(config) === '', false),
+  open: (source) => new AudioFeedEncoder(source, ADTS),
+};
 export const mp3Format: FeedFormat = { name: 'mp3', open: (source) => new AudioFeedEncoder(source, MP3) };
 export const wsAdtsFormat: FeedFormat = webSocketFormat(adtsFormat);
 export const wsMp3Format: FeedFormat = webSocketFormat(mp3Format);

@@ -12,6 +12,7 @@ import { defaultTrack, type Track } from '../media/track.ts';
 import { reasonNotInMp4 } from '../wire/mp4/sample-entry.ts';
 import { CmafTrack } from './cmaf-track.ts';
 import { CONTINUE, CUT_DISCONTINUITY, HARD_LIMIT, Segmenter, SKIP } from './segmenter.ts';
+import { MP4_SOUND } from './sound-needs.ts';
 import { firstSequence } from './ts-segment-packager.ts';
 import { WallClock } from './wall-clock.ts';
 
@@ -36,6 +37,7 @@ export interface CmafPackagerOptions {
 }
 
 export class CmafPackager {
+  readonly soundNeed = MP4_SOUND;
   /** In the stream's order, the leading one first. */
   tracks: readonly CmafTrack[] = [];
   leftOut: readonly LeftOut[] = [];

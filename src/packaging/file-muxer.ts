@@ -7,11 +7,13 @@
  */
 import type { LeftOut } from '../media/feed.ts';
 import type { Frame } from '../media/frame.ts';
+import type { SoundNeed } from '../media/sound-conversion.ts';
 import type { Track } from '../media/track.ts';
 import { reasonNotInTs } from '../wire/mpegts/elementary-stream.ts';
 import type { FileMark } from './file-fragment.ts';
 import { FlvFileMuxer, reasonNotInFlv } from './flv-file-muxer.ts';
 import { Fmp4FileMuxer, reasonNotInFmp4 } from './fmp4-file-muxer.ts';
+import { FLV_SOUND, MP4_SOUND, TS_SOUND } from './sound-needs.ts';
 import { TsFileMuxer } from './ts-file-muxer.ts';
 
 export type FileFormat = 'flv' | 'ts' | 'fmp4';
@@ -62,6 +64,13 @@ export function openFileMuxer(format: FileFormat, options: FileMuxerOptions): Fi
 }
 
 /** Why the format cannot hold this track, a sentence for a person; '' when it can. */
+/** What a file wants of sound. */
+export const FILE_SOUND: Readonly<Record<FileFormat, SoundNeed>> = {
+  flv: FLV_SOUND,
+  ts: TS_SOUND,
+  fmp4: MP4_SOUND,
+};
+
 export function reasonNotInFile(format: FileFormat, track: Track): string {
   if (format === 'flv') return reasonNotInFlv(track);
   return format === 'ts' ? reasonNotInTs(track) : reasonNotInFmp4(track);

@@ -16,13 +16,18 @@ import {
 import { serializeTag } from '../wire/flv/tag-writer.ts';
 import { CarriedTracks } from './carried-tracks.ts';
 import { FlvTagBuilder } from './flv-tag-builder.ts';
+import { FLV_SOUND } from './sound-needs.ts';
 import { webSocketFormat } from './websocket-feed.ts';
 
 /** The F of FLV; no tag has this type. */
 const FILE_HEADER_FIRST_BYTE = 0x46;
 const NOTHING = new Uint8Array(0);
 
-export const flvFormat: FeedFormat = { name: 'flv', open: (source) => new FlvFeedEncoder(source) };
+export const flvFormat: FeedFormat = {
+  name: 'flv',
+  sound: FLV_SOUND,
+  open: (source) => new FlvFeedEncoder(source),
+};
 export const wsFlvFormat: FeedFormat = webSocketFormat(flvFormat, pieceEnd);
 
 class FlvFeedEncoder implements FeedEncoder {

@@ -17,6 +17,7 @@ import {
 } from '../wire/mp4/movie-fragment.ts';
 import { mp4Timescale, reasonNotInMp4 } from '../wire/mp4/sample-entry.ts';
 import { CarriedTracks } from './carried-tracks.ts';
+import { MP4_SOUND } from './sound-needs.ts';
 import { webSocketFormat } from './websocket-feed.ts';
 
 const NOTHING = new Uint8Array(0);
@@ -25,7 +26,11 @@ const DEFAULT_FRAME_US = 40_000;
 /** A longer step between frames tells nothing about how long one lasts. */
 const MAX_FRAME_US = 1_000_000;
 
-export const fmp4Format: FeedFormat = { name: 'fmp4', open: (source) => new Fmp4FeedEncoder(source) };
+export const fmp4Format: FeedFormat = {
+  name: 'fmp4',
+  sound: MP4_SOUND,
+  open: (source) => new Fmp4FeedEncoder(source),
+};
 export const wsFmp4Format: FeedFormat = webSocketFormat(fmp4Format);
 
 /** The one sample of a fragment; refilled for every frame. */

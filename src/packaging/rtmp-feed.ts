@@ -10,6 +10,7 @@ import type { ByteTarget } from '../util/slab.ts';
 import { chunkedLength, serializeMessage, writeChunked } from '../wire/rtmp/chunk-writer.ts';
 import { CarriedTracks } from './carried-tracks.ts';
 import { FlvTagBuilder } from './flv-tag-builder.ts';
+import { aacFor } from './sound-needs.ts';
 
 const AUDIO_CHUNK_STREAM = 4;
 const DATA_CHUNK_STREAM = 5;
@@ -33,10 +34,16 @@ export interface RtmpFormatOptions {
 
 export function rtmpFormat(options: RtmpFormatOptions): FeedFormat {
   const codecs = options.fourCcs === null ? '*' : [...options.fourCcs].sort().join(',');
+  const builder = new FlvTagBuilder(builderOptions(options));
   return {
+    sound: aacFor(`rtmp:${codecs}${options.multitrack ? ':multi' : ''}`, (track) => builder.canCarry(track)),
     name: `rtmp:${options.messageStreamId}:${options.chunkSize}:${codecs}${options.multitrack ? ':multi' : ''}${options.publishes ? ':publish' : ''}`,
     open: (source) => new RtmpFeedEncoder(source, options),
   };
+}
+
+function builderOptions({ fourCcs, multitrack }: RtmpFormatOptions) {
+  return { enhanced: fourCcs === null || fourCcs.size > 0, multitrack, fourCcs };
 }
 
 class RtmpFeedEncoder implements FeedEncoder {
@@ -48,11 +55,7 @@ class RtmpFeedEncoder implements FeedEncoder {
   constructor(source: FeedSource, options: RtmpFormatOptions) {
     this.source = source;
     this.options = options;
-    this.builder = new FlvTagBuilder({
-      enhanced: options.fourCcs === null || options.fourCcs.size > 0,
-      multitrack: options.multitrack,
-      fourCcs: options.fourCcs,
-    });
+    this.builder = new FlvTagBuilder(builderOptions(options));
     this.tracks = new CarriedTracks(source, (track) => this.builder.reasonNotCarried(track));
   }
 

@@ -9,11 +9,16 @@ import type { ByteTarget } from '../util/slab.ts';
 import { reasonNotInTs } from '../wire/mpegts/elementary-stream.ts';
 import { TsWriter } from '../wire/mpegts/ts-writer.ts';
 import { CarriedTracks } from './carried-tracks.ts';
+import { TS_SOUND } from './sound-needs.ts';
 import { webSocketFormat } from './websocket-feed.ts';
 
 const NOTHING = new Uint8Array(0);
 
-export const tsFormat: FeedFormat = { name: 'ts', open: (source) => new TsFeedEncoder(source) };
+export const tsFormat: FeedFormat = {
+  name: 'ts',
+  sound: TS_SOUND,
+  open: (source) => new TsFeedEncoder(source),
+};
 export const wsTsFormat: FeedFormat = webSocketFormat(tsFormat);
 
 class TsFeedEncoder implements FeedEncoder {

@@ -15,6 +15,7 @@ import { reasonNotInTs } from '../wire/mpegts/elementary-stream.ts';
 import { type TsTarget, TsWriter } from '../wire/mpegts/ts-writer.ts';
 import { SegmentStore } from './segment-store.ts';
 import { CONTINUE, CUT_DISCONTINUITY, HARD_LIMIT, Segmenter, SKIP } from './segmenter.ts';
+import { HLS_TS_SOUND } from './sound-needs.ts';
 import { WallClock } from './wall-clock.ts';
 
 /** A longer step between frames tells nothing about the frame rate. */
@@ -82,6 +83,7 @@ class SegmentBytes implements TsTarget {
 }
 
 export class TsSegmentPackager {
+  readonly soundNeed = HLS_TS_SOUND;
   readonly store: SegmentStore;
   /** Tracks that are not in the segments. */
   leftOut: readonly LeftOut[] = [];

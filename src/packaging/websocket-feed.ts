@@ -23,6 +23,7 @@ export function webSocketFormat(
 ): FeedFormat {
   return {
     name: `ws-${format.name}`,
+    ...(format.sound === undefined ? {} : { sound: format.sound }),
     open: (source) => new WebSocketEncoder(format.open(source), pieceEnd),
   };
 }

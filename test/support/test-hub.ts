@@ -17,6 +17,7 @@ export const RULES: StreamRules = {
   absoluteTime: false,
   gop: { cache: true, frames: 100, bytes: 100_000, us: 30_000_000 },
   feed: { queueUs: 10_000_000, queueBytes: 1_000_000, mergeUs: 0, mergeBytes: 65_536, stallUs: 30_000_000 },
+  sound: { converter: null, mode: 'auto' },
 };
 
 export const VIDEO = makeCodecConfig('h264', new Uint8Array([1, 2, 3]), 'avc1.64001f', {

@@ -1,5 +1,7 @@
 /** MPEG-TS or fragmented MP4, where the address and the policy leave it open. */
+import type { Stream } from '../../media/stream.ts';
 import type { Track } from '../../media/track.ts';
+import { MP4_SOUND } from '../../packaging/sound-needs.ts';
 
 /** What players of MPEG-TS segments can decode, whatever they are. */
 const TS_VIDEO = new Set(['h264']);
@@ -17,4 +19,14 @@ export function chooseFormat(wanted: string, tracks: readonly Track[] = []): 'ts
     videos.every((track) => TS_VIDEO.has(track.config.codec)) &&
     audios.every((track) => TS_AUDIO.has(track.config.codec));
   return fits ? 'ts' : 'fmp4';
+}
+
+/** The tracks of a stream as fragments get them: sound that no fragment has a place for is AAC there. */
+export function tracksAsSent(stream: Stream | undefined): readonly Track[] {
+  if (stream === undefined) return [];
+  return stream.tracks.map((track) =>
+    stream.sound.isConverted(track, MP4_SOUND)
+      ? { ...track, config: { ...track.config, codec: 'aac' } }
+      : track,
+  );
 }

@@ -12,7 +12,7 @@ import type { HttpRequest } from '../../runtime/http-listener.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
 import { RejectedError } from '../../util/errors.ts';
 import { type Address, hlsAddress } from './hls-address.ts';
-import { chooseFormat } from './hls-format.ts';
+import { chooseFormat, tracksAsSent } from './hls-format.ts';
 import { cmafMaster, tsMaster } from './hls-ladder.ts';
 import { HlsList, type ListText } from './hls-list.ts';
 
@@ -92,7 +92,7 @@ export class HlsServer {
     const settings = this.context.segments.settings(key, request.host);
     const format = chooseFormat(
       wanted === '' ? settings.format : wanted,
-      this.context.hub.find(key.text)?.tracks,
+      tracksAsSent(this.context.hub.find(key.text)),
     );
     // An address that a viewer already has an id in is a media playlist that some players ask for by this name.
     const known = this.viewerOf(request, key);

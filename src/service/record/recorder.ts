@@ -6,12 +6,14 @@
 import { rename } from 'node:fs/promises';
 import type { LeftOut } from '../../media/feed.ts';
 import { FRAME_KEY, type Frame } from '../../media/frame.ts';
-import type { FrameConsumer } from '../../media/stream.ts';
+import type { FrameConsumer } from '../../media/frame-consumer.ts';
+import type { SoundNeed } from '../../media/sound-conversion.ts';
 import type { StreamKey } from '../../media/stream-key.ts';
 import { defaultTrack, type Track } from '../../media/track.ts';
 import { isSameTracks } from '../../packaging/file-fragment.ts';
-import { FILE_EXTENSIONS, reasonNotInFile } from '../../packaging/file-muxer.ts';
+import { FILE_EXTENSIONS, FILE_SOUND, reasonNotInFile } from '../../packaging/file-muxer.ts';
 import { CONTINUE, CUT, CUT_DISCONTINUITY, Segmenter, SKIP } from '../../packaging/segmenter.ts';
+import { HLS_TS_SOUND } from '../../packaging/sound-needs.ts';
 import type { RecordedFile, RecordedGap } from '../../recordings/recording-entry.ts';
 import type { RecordingIndex } from '../../recordings/recording-index.ts';
 import type { FileSystem } from '../../runtime/file-writer.ts';
@@ -67,6 +69,7 @@ export interface RecorderOptions {
 export class Recorder implements FrameConsumer {
   readonly id = randomId();
   readonly options: RecorderOptions;
+  readonly soundNeed: SoundNeed;
   state: RecorderState = 'waiting';
   /** Files that were finished. */
   fileCount = 0;
@@ -105,6 +108,7 @@ export class Recorder implements FrameConsumer {
     const { rule, index } = options;
     this.options = options;
     this.isList = rule.format === 'hls';
+    this.soundNeed = rule.format === 'hls' ? HLS_TS_SOUND : FILE_SOUND[rule.format];
     this.continuation = options.continuation;
     const bySegment = rule.plan === 'segment';
     const fileUs = bySegment ? options.durationMs * 1000 : NEVER_US;
