@@ -48,9 +48,14 @@ export interface PullOptions {
   readonly onFault: (error: unknown) => void;
 }
 
+/** What a pull shows of what comes, as the API names it: `packets`, `packets_lost`, `jitter_ms`, `transport`, ... */
+export type PullDetails = Readonly<Record<string, string | number>>;
+
 export interface Pull {
   /** Bytes that came. */
   readonly bytesReceived: number;
+  /** While it is open; where nothing is known that bytes do not tell, it is left out. */
+  details?(): PullDetails;
   /** Stops reading; the source is held up by TCP and is not taken for dead. */
   pause(): void;
   resume(): void;

@@ -3,12 +3,13 @@
  * wants it. Tracks come one after the other, so a stream with one of them is looked at a little longer.
  */
 
-import type { Stream } from '../../media/stream.ts';
-import type { StreamHub } from '../../media/stream-hub.ts';
-import type { StreamKey } from '../../media/stream-key.ts';
-import type { Track } from '../../media/track.ts';
-import { RejectedError } from '../../util/errors.ts';
-import type { Timeout } from '../../util/tick-wheel.ts';
+import type { SoundNeed } from '../media/sound-conversion.ts';
+import type { Stream } from '../media/stream.ts';
+import type { StreamHub } from '../media/stream-hub.ts';
+import type { StreamKey } from '../media/stream-key.ts';
+import type { Track } from '../media/track.ts';
+import { RejectedError } from '../util/errors.ts';
+import type { Timeout } from '../util/tick-wheel.ts';
 
 /** After the first track. */
 const SETTLE_MS = 1000;
@@ -30,15 +31,24 @@ export interface TrackWait {
   cancel(): void;
 }
 
-/** Throws RejectedError when nobody publishes the stream and `waitMs` is 0. */
-export function waitForTracks(services: TrackWaitServices, key: StreamKey, waitMs: number): TrackWait {
-  const wait = new Waiting(services, key);
+/**
+ * Throws RejectedError when nobody publishes the stream and `waitMs` is 0. `soundNeed`: the tracks as an output with this
+ * need gets them.
+ */
+export function waitForTracks(
+  services: TrackWaitServices,
+  key: StreamKey,
+  waitMs: number,
+  soundNeed?: SoundNeed,
+): TrackWait {
+  const wait = new Waiting(services, key, soundNeed);
   wait.begin(waitMs);
   return wait;
 }
 
 class Waiting implements TrackWait {
   readonly tracks: Promise<readonly Track[]>;
+  readonly soundNeed?: SoundNeed;
   private readonly services: TrackWaitServices;
   private readonly key: StreamKey;
   private known: readonly Track[] = [];
@@ -51,7 +61,8 @@ class Waiting implements TrackWait {
   private resolve: (tracks: readonly Track[]) => void = () => undefined;
   private reject: (error: Error) => void = () => undefined;
 
-  constructor(services: TrackWaitServices, key: StreamKey) {
+  constructor(services: TrackWaitServices, key: StreamKey, soundNeed: SoundNeed | undefined) {
+    if (soundNeed !== undefined) this.soundNeed = soundNeed;
     this.services = services;
     this.key = key;
     this.tracks = new Promise((resolve, reject) => {

@@ -131,7 +131,10 @@ interface Timed {
 /** RTSP over UDP: the packets of the recording, when they are due. */
 async function rtspPublisher(rtspPort: number, name: string): Promise<Timed[]> {
   const carried = rtpTracksOf(recording.tracks);
-  const sdp = describeStream({ name, tool: 'test', localAddress: '127.0.0.1', sessionId: 1 }, carried);
+  const sdp = describeStream(
+    { name, tool: 'test', localAddress: '127.0.0.1', sessionId: 1, keys: null },
+    carried,
+  );
   const peer = await RtspPeer.open(rtspPort);
   closing.push(() => peer.close());
   const url = `rtsp://127.0.0.1:${rtspPort}/live/${name}`;

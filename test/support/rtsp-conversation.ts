@@ -4,10 +4,8 @@
  * datagrams are noted, not sent.
  */
 import assert from 'node:assert/strict';
-import type { AccessRequest } from '../../src/access/admission.ts';
 import type { Sink } from '../../src/media/sink.ts';
 import type { StreamRules } from '../../src/media/stream-hub.ts';
-import { makeStreamKey, type StreamKey } from '../../src/media/stream-key.ts';
 import type {
   DatagramPair,
   DatagramPeer,
@@ -23,12 +21,12 @@ import type {
   RtspStreamPolicy,
 } from '../../src/protocol/rtsp/rtsp-services.ts';
 import { RtspSession } from '../../src/protocol/rtsp/rtsp-session.ts';
+import type { SrtpUse } from '../../src/protocol/rtsp/rtsp-transport.ts';
 import { TunnelTable } from '../../src/protocol/rtsp/rtsp-tunnel.ts';
 import { RejectedError } from '../../src/util/errors.ts';
-import { LogHub, type LogLine } from '../../src/util/log.ts';
 import type { RtspResponse } from '../../src/wire/rtsp/rtsp-message.ts';
 import { RtspReader, type RtspReaderOutput } from '../../src/wire/rtsp/rtsp-reader.ts';
-import { TestHub } from './test-hub.ts';
+import { SessionPeer, SessionWorld } from './session-world.ts';
 
 export const URL = 'rtsp://host.test:8554/live/cam';
 const PEER: RtspPeer = {
@@ -95,15 +93,8 @@ class TestPorts implements DatagramPorts {
 }
 
 /** What the server around the sessions is in these tests. */
-export class RtspTestServices implements RtspServices {
+export class RtspTestServices extends SessionWorld<RtspSession> implements RtspServices {
   readonly version = '0.0.0';
-  readonly world: TestHub;
-  readonly hub;
-  readonly log;
-  readonly lines: LogLine[] = [];
-  readonly faults: unknown[] = [];
-  readonly requests: AccessRequest[] = [];
-  readonly closings: RtspSession[] = [];
   readonly ports = new TestPorts();
   readonly multicast: MulticastSenders;
   readonly tunnels = new TunnelTable<RtspSession>();
@@ -116,50 +107,21 @@ export class RtspTestServices implements RtspServices {
     playLogin: NO_LOGIN,
     multicast: { enable: false, range: '239.255.42.0/30', ttl: 16, interface: '' },
   };
-  admitAs: (request: AccessRequest) => Promise<StreamKey> = async ({ app, stream }) =>
-    makeStreamKey(app, stream);
 
   constructor(rules: Partial<StreamRules> = {}) {
-    this.world = new TestHub({
-      gop: { cache: true, frames: 1000, bytes: 1_000_000, us: 30_000_000 },
-      ...rules,
-    });
-    this.hub = this.world.hub;
+    super({ gop: { cache: true, frames: 1000, bytes: 1_000_000, us: 30_000_000 }, ...rules });
     this.multicast = new MulticastSenders(this.hub, RTSP_FORMAT);
-    this.log = new LogHub('debug', (line) => this.lines.push(line)).logger();
   }
 
   datagrams = () => (this.hasUdp ? this.ports : null);
   limits = () => ({ handshakeMs: 10_000, sessionTimeoutMs: 60_000 });
   publicRtpAddress = () => '';
+  srtpUse: SrtpUse = 'tls';
+  srtp = () => this.srtpUse;
   policy = () => this.streamPolicy;
-  checkLoop = (via: readonly string[]) => {
-    if (via.includes('me')) throw new RejectedError('loop', 'It came through here already.');
-  };
-  admit = (request: AccessRequest) => {
-    this.requests.push(request);
-    return this.admitAs(request);
-  };
-  nowUs = () => this.world.clock.nowUs();
   wallUs = () => this.world.clock.wallUs();
   after = (delayMs: number, run: () => void) => this.world.tick.after(delayMs, run);
   onRole = () => undefined;
-  onClosed = (session: RtspSession) => {
-    this.closings.push(session);
-  };
-  onFault = (error: unknown) => {
-    this.faults.push(error);
-  };
-
-  logged(event: string): LogLine[] {
-    return this.lines.filter((line) => line.event === event);
-  }
-
-  /** Nobody holds the name: another can publish it at once. */
-  assertFree(app: string, name: string): void {
-    const publication = this.hub.publish(makeStreamKey(app, name), this.world.owner('probe'));
-    publication.end('the probe is over');
-  }
 }
 
 export interface HeardPacket {
@@ -167,8 +129,10 @@ export interface HeardPacket {
   readonly payload: Buffer;
 }
 
-export class RtspConversation implements RtspOutput, RtspReaderOutput {
-  readonly services: RtspTestServices;
+export class RtspConversation
+  extends SessionPeer<RtspSession, RtspTestServices>
+  implements RtspOutput, RtspReaderOutput
+{
   readonly session: RtspSession;
   readonly responses: RtspResponse[] = [];
   readonly packets: HeardPacket[] = [];
@@ -176,38 +140,22 @@ export class RtspConversation implements RtspOutput, RtspReaderOutput {
   readonly order: string[] = [];
   /** Bytes in front of the first RTSP byte: the answer to the GET of a tunnel. */
   http = '';
-  taking = true;
-  closes = 0;
-  writesAfterClose = 0;
-  bytesOut = 0;
   private cseq = 0;
   private readonly reader = new RtspReader(this);
 
   constructor(services = new RtspTestServices(), peer: Partial<RtspPeer> = {}) {
-    this.services = services;
+    super(services);
     this.session = new RtspSession(services, this, { ...PEER, ...peer }, services.nowUs());
   }
 
-  // RtspOutput
-
-  write(bytes: Uint8Array): void {
-    if (this.closes > 0) this.writesAfterClose++;
-    this.bytesOut += bytes.length;
+  protected override read(bytes: Uint8Array): void {
     const text = Buffer.from(bytes).toString('latin1');
     if (text.startsWith('HTTP/')) this.http += text;
     else this.reader.receive(bytes);
   }
 
-  writable(): boolean {
-    return this.taking;
-  }
-
   openSink(onEnd: (reason: string) => void): Sink {
     return { writable: () => this.writable(), write: (bytes) => this.write(bytes), end: onEnd };
-  }
-
-  close(): void {
-    this.closes++;
   }
 
   // RtspReaderOutput
@@ -227,11 +175,6 @@ export class RtspConversation implements RtspOutput, RtspReaderOutput {
   }
 
   // What the peer does
-
-  raw(bytes: Uint8Array | string): this {
-    this.session.receive(typeof bytes === 'string' ? Buffer.from(bytes) : bytes, this.services.nowUs());
-    return this;
-  }
 
   /** Text of a request; `fields` are whole lines. The Session field is added once there is one. */
   text(method: string, url: string, fields: readonly string[] = [], body = ''): string {
@@ -265,46 +208,18 @@ export class RtspConversation implements RtspOutput, RtspReaderOutput {
     return last?.headers.get('Session').split(';')[0] ?? '';
   }
 
-  async settle(): Promise<void> {
-    for (let i = 0; i < 2; i++) await this.services.world.settle();
-  }
-
-  /** Moves time in steps of a second, as the server's tick does. */
-  async pass(seconds: number): Promise<void> {
-    for (let i = 0; i < seconds; i++) {
-      this.services.world.advanceMs(1000);
-      this.session.tick(this.services.nowUs());
-      await this.settle();
-    }
+  override async settle(): Promise<void> {
+    for (let i = 0; i < 2; i++) await super.settle();
   }
 
   on(channel: number): Buffer[] {
     return this.packets.filter((one) => one.channel === channel).map((one) => one.payload);
   }
 
-  /** The session is over, told so once, and holds nothing. */
-  assertClosed(): void {
-    const { session, services } = this;
-    assert.equal(session.closed, true, 'the session is open');
-    assert.equal(services.closings.filter((one) => one === session).length, 1, 'onClosed');
-    assert.equal(session.heldMessages, 0, 'a backlog is left');
-    const before = this.bytesOut;
-    this.raw(Buffer.alloc(500, 0x41));
-    session.tick(services.nowUs());
-    session.close('again');
-    session.finish('and again');
-    session.kick('and again');
-    assert.equal(this.bytesOut, before, 'it answered after its end');
-    assert.equal(this.writesAfterClose, 0, 'it wrote after its end');
-    assert.ok(this.closes <= 1, 'the connection was closed more than once');
-    assert.equal(services.closings.filter((one) => one === session).length, 1, 'onClosed again');
-    for (const pair of services.ports.pairs) assert.equal(pair.closed, true, 'a pair of ports is open');
-    assert.equal(services.multicast.count, 0, 'a group is left');
-    this.assertNoFaults();
-  }
-
-  assertNoFaults(): void {
-    assert.deepEqual(this.services.faults, []);
-    assert.deepEqual(this.services.world.faults, []);
+  override assertClosed(): void {
+    super.assertClosed();
+    const { ports, multicast } = this.services;
+    for (const pair of ports.pairs) assert.equal(pair.closed, true, 'a pair of ports is open');
+    assert.equal(multicast.count, 0, 'a group is left');
   }
 }

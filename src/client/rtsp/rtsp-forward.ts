@@ -1,19 +1,23 @@
 /**
  * Sends one of our streams to an RTSP or RTSPS server: waits until its tracks are known, announces them, then writes the
- * chunks of the shared `rtp` feed as they are. To the stream it is a player like any other. When other tracks come it
+ * chunks of the shared `rtp` feed as they are, or sealed as SRTP when the address ends in `#srtp`. To the stream it is a player like any other. When other tracks come it
  * ends, so that whoever wants the forward announces anew.
  */
 import type { Sink } from '../../media/sink.ts';
 import type { Subscription } from '../../media/subscription.ts';
 import type { Track } from '../../media/track.ts';
-import { rtpFeedFormat } from '../../packaging/rtp-feed.ts';
+import { rtpFeedFormat, rtpStartsAt } from '../../packaging/rtp-feed.ts';
 import { type RtpCarriedTrack, rtpTracksOf } from '../../packaging/rtp-feed-tracks.ts';
 import type { ForwardRequest, ModuleContext, OpenTarget, OutgoingForward } from '../../runtime/module.ts';
 import { ProtocolError, RejectedError } from '../../util/errors.ts';
 import { PAYLOAD_FORMATS } from '../../wire/rtp/payload-formats.ts';
+import { keyAttribute, keyData, newSrtpKeys } from '../../wire/rtsp/key-management.ts';
 import { parseRtspUrl, type RtspUrl } from '../../wire/rtsp/rtsp-url.ts';
+import { sealFrames } from '../../wire/rtsp/sealed-frames.ts';
 import { formatAttributes } from '../../wire/sdp/media-format.ts';
 import type { SdpMedia, SessionDescription } from '../../wire/sdp/session-description.ts';
+import { AES128_CM_SHA1_80 } from '../../wire/srtp/srtp-profile.ts';
+import { SrtpSender } from '../../wire/srtp/srtp-sender.ts';
 import { addressOf, RtspConnection } from './rtsp-connection.ts';
 import { RtspRecordSession } from './rtsp-record-session.ts';
 
@@ -24,6 +28,8 @@ const WAIT_FOR_TRACKS_MS = 10_000;
 const SETUP_TIMEOUT_MS = 10_000;
 const TICK_MS = 500;
 const FRAME_HEADER_BYTES = 4;
+const SRTP_MARK = 'srtp';
+const SAME_CHANNELS = Uint8Array.from({ length: 256 }, (_, channel) => channel);
 
 /** To be registered for the schemes `rtsp` and `rtsps`. */
 export function rtspTarget(context: ModuleContext): OpenTarget {
@@ -44,7 +50,10 @@ class RtspForward implements OutgoingForward, Sink {
   private settling: { cancel(): void } | null = null;
   private ticking: { cancel(): void } | null = null;
   private channels: Uint8Array | null = null;
+  /** Of each media; null = no SRTP. */
+  private senders: readonly SrtpSender[] | null = null;
   private hasFrame = false;
+  private isRecording = false;
   private isEnded = false;
 
   constructor(context: ModuleContext, request: ForwardRequest) {
@@ -113,6 +122,12 @@ class RtspForward implements OutgoingForward, Sink {
       this.finish('the target did not answer in time'),
     );
     this.carried = rtpTracksOf(this.tracks, PAYLOAD_FORMATS);
+    let data: readonly string[] | null = null;
+    if (url.fragment === SRTP_MARK)
+      this.guarded(() => {
+        data = this.makeKeys();
+      });
+    if (this.isEnded) return;
     const connection = new RtspConnection({
       url,
       host,
@@ -128,7 +143,8 @@ class RtspForward implements OutgoingForward, Sink {
       {
         url,
         userAgent: this.userAgent,
-        description: describe(request, this.carried, this.userAgent),
+        description: describe(request, this.carried, this.userAgent, data),
+        keys: data,
         via: [...this.viaOfSource(), this.context.serverId],
       },
       {
@@ -141,6 +157,27 @@ class RtspForward implements OutgoingForward, Sink {
     this.session = session;
   }
 
+  /** Some look for keys by SSRC, so the feed, which has these, is there before they are told; it waits. */
+  private makeKeys(): readonly string[] {
+    const wallUs = this.context.clock.wallUs();
+    const senders = this.carried.map(() => new SrtpSender(newSrtpKeys(AES128_CM_SHA1_80)));
+    this.senders = senders;
+    const subscription = this.subscribe();
+    subscription.pause(true);
+    this.subscription = subscription;
+    const starts = rtpStartsAt(subscription.feed, subscription.feed.latestPoint);
+    return senders.map(({ keys }, track) => {
+      const ssrc = starts.find(({ channel }) => channel === track * 2)?.ssrc ?? 0;
+      return keyData(keys, ssrc, 0, wallUs);
+    });
+  }
+
+  private subscribe(): Subscription {
+    const { hub, clock } = this.context;
+    const format = rtpFeedFormat({ formats: PAYLOAD_FORMATS, clock });
+    return hub.subscribe(this.request.source, format, this, 'gop', WAIT_FOR_SOURCE_MS);
+  }
+
   private viaOfSource(): readonly string[] {
     const { hub } = this.context;
     const stream = hub.find(this.request.source.text);
@@ -149,7 +186,10 @@ class RtspForward implements OutgoingForward, Sink {
 
   private readUrl(): RtspUrl | null {
     try {
-      return parseRtspUrl(this.request.url);
+      const url = parseRtspUrl(this.request.url);
+      if (url.scheme === 'rtsps' || url.fragment !== SRTP_MARK) return url;
+      this.finish('SRTP is for rtsps://: over plain RTSP everybody on the way could read its keys');
+      return null;
     } catch (error) {
       if (!(error instanceof RejectedError)) throw error;
       this.finish(error.message);
@@ -158,11 +198,16 @@ class RtspForward implements OutgoingForward, Sink {
   }
 
   private begin(channels: Uint8Array | null): void {
-    const { context } = this;
+    const { hub } = this.context;
     this.timeout?.cancel();
     this.channels = channels;
-    const format = rtpFeedFormat({ formats: PAYLOAD_FORMATS, clock: context.clock });
-    this.subscription = context.hub.subscribe(this.request.source, format, this, 'gop', WAIT_FOR_SOURCE_MS);
+    this.isRecording = true;
+    const waiting = this.subscription;
+    if (waiting === null) this.subscription = this.subscribe();
+    else {
+      waiting.pause(false);
+      hub.pump.join(waiting);
+    }
     this.tickLater();
     this.request.onLive();
   }
@@ -193,13 +238,15 @@ class RtspForward implements OutgoingForward, Sink {
   }
 
   writable(): boolean {
-    return this.connection?.writable() ?? false;
+    return this.isRecording && (this.connection?.writable() ?? false);
   }
 
   /** Hot path. */
   write(bytes: Uint8Array): void {
-    const { channels } = this;
-    this.connection?.write(channels === null ? bytes : withChannels(bytes, channels));
+    const { channels, senders } = this;
+    if (!this.isRecording) return;
+    if (senders !== null) this.connection?.write(sealFrames(bytes, channels ?? SAME_CHANNELS, senders));
+    else this.connection?.write(channels === null ? bytes : withChannels(bytes, channels));
   }
 
   private hasSameTracks(): boolean {
@@ -263,6 +310,7 @@ function describe(
   request: ForwardRequest,
   carried: readonly RtpCarriedTrack[],
   tool: string,
+  keys: readonly string[] | null,
 ): SessionDescription {
   return {
     origin: '- 0 0 IN IP4 127.0.0.1',
@@ -272,16 +320,20 @@ function describe(
     bandwidths: [],
     timing: '0 0',
     attributes: [{ name: 'tool', value: tool }],
-    media: carried.map(describeTrack),
+    media: carried.map((track, position) => describeTrack(track, position, keys?.[position])),
   };
 }
 
-function describeTrack({ track, payloadType, description }: RtpCarriedTrack, position: number): SdpMedia {
+function describeTrack(
+  { track, payloadType, description }: RtpCarriedTrack,
+  position: number,
+  keys: string | undefined,
+): SdpMedia {
   return {
     type: track.kind === 'data' ? 'application' : track.kind,
     port: 0,
     portCount: 1,
-    protocol: 'RTP/AVP',
+    protocol: keys === undefined ? 'RTP/AVP' : 'RTP/SAVP',
     formats: [String(payloadType)],
     information: '',
     connection: '',
@@ -289,6 +341,7 @@ function describeTrack({ track, payloadType, description }: RtpCarriedTrack, pos
     attributes: [
       ...formatAttributes(payloadType, description),
       { name: 'control', value: `streamid=${position}` },
+      ...(keys === undefined ? [] : [keyAttribute(keys)]),
     ],
   };
 }

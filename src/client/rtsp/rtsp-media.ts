@@ -6,13 +6,17 @@ import { TsReader } from '../../wire/mpegts/ts-reader.ts';
 import type { RtpMapping, RtpPayloadFormat } from '../../wire/rtp/payload-format.ts';
 import { DEFAULT_REORDER_LIMITS } from '../../wire/rtp/reorder-buffer.ts';
 import { serializeRtcp } from '../../wire/rtp/rtcp.ts';
+import { KEY_ATTRIBUTE } from '../../wire/rtsp/key-management.ts';
 import { connectionOf, controlOf, directionOf, rtpMappingsOf } from '../../wire/sdp/media-format.ts';
 import { attributeOf, type SessionDescription } from '../../wire/sdp/session-description.ts';
+import type { PullDetails } from '../pull.ts';
 
 /** More tracks than a player can tell apart. */
 const MAX_MEDIA = 16;
 const TRANSPORT_STREAM = 'MP2T';
 const CNAME = 'sluice';
+const NOTHING = { lost: 0, damaged: 0, dropped: 0, jitterUs: 0 };
+const SECURE_PROFILES = ['RTP/SAVP', 'RTP/SAVPF'];
 
 /** A media description that is wanted. */
 export interface WantedMedia {
@@ -25,6 +29,10 @@ export interface WantedMedia {
   /** Of c= and m=, for multicast; '' and 0 = not told. */
   readonly address: string;
   readonly port: number;
+  /** It is SRTP with keys by RTSP (RFC 4567). */
+  readonly isSecure: boolean;
+  /** What the description says of the keys of the server; '' = nothing. */
+  readonly keys: string;
 }
 
 /** A name for what is in the description, for a person; '' when there is nothing. */
@@ -59,6 +67,11 @@ export function wantedMedia(
       isTransportStream,
       address: connectionOf(media, description).address,
       port: media.port,
+      isSecure: SECURE_PROFILES.includes(media.protocol),
+      keys:
+        attributeOf(media.attributes, KEY_ATTRIBUTE) ??
+        attributeOf(description.attributes, KEY_ATTRIBUTE) ??
+        '',
     });
   });
   return { wanted, left: left.join(', ').slice(0, 200) };
@@ -122,6 +135,25 @@ export class RtspMediaInput {
   /** All media said goodbye. */
   get hasLeft(): boolean {
     return this.rtp.hasLeft;
+  }
+
+  /** Sums over so many medias. */
+  details(medias: number): PullDetails {
+    let { lost, damaged, dropped, jitterUs } = NOTHING;
+    for (let media = 0; media < medias; media++) {
+      const one = this.rtp.statistics(media);
+      lost += one.lost + (this.transportStreams[media]?.lost ?? 0);
+      damaged += one.damaged;
+      dropped += one.dropped;
+      jitterUs = Math.max(jitterUs, one.jitterUs);
+    }
+    return {
+      packets: this.packets,
+      packets_lost: lost,
+      damaged,
+      frames_dropped: dropped,
+      jitter_ms: Math.round(jitterUs / 100) / 10,
+    };
   }
 
   report(media: number, nowUs: number): Uint8Array {

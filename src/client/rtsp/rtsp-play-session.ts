@@ -2,17 +2,14 @@
  * Playing from an RTSP server (RFC 2326): OPTIONS, DESCRIBE, SETUP of every wanted media, PLAY; then packets, receiver
  * reports and signs of life until it ends. Without sockets and timers: bytes come in, bytes and wishes go out, time is
  * an argument. Redirects and the second try over TCP are told to the owner, who connects again.
- * Leaves out: PAUSE, seeking, RTSP 2.0, SRTP, the way back to a camera's loudspeaker.
+ * Leaves out: PAUSE, seeking, RTSP 2.0, the way back to a camera's loudspeaker.
  */
-import type { RtpIngestOutput } from '../../packaging/rtp-ingest.ts';
-import type { TsIngestOutput } from '../../packaging/ts-ingest.ts';
 import { ProtocolError } from '../../util/errors.ts';
-import type { RtpPayloadFormat } from '../../wire/rtp/payload-format.ts';
 import { writeRtpHeader } from '../../wire/rtp/rtp-packet.ts';
 import { parseMethods } from '../../wire/rtsp/rtsp-fields.ts';
 import type { RtspRequest, RtspResponse } from '../../wire/rtsp/rtsp-message.ts';
 import { RtspReader, type RtspReaderOutput } from '../../wire/rtsp/rtsp-reader.ts';
-import { controlBase, formatRtspUrl, type RtspUrl, resolveControl } from '../../wire/rtsp/rtsp-url.ts';
+import { controlBase, formatRtspUrl, resolveControl } from '../../wire/rtsp/rtsp-url.ts';
 import {
   parseTransport,
   type RtspTransport,
@@ -21,42 +18,14 @@ import {
 } from '../../wire/rtsp/transport-header.ts';
 import { controlOf } from '../../wire/sdp/media-format.ts';
 import { parseSdp, type SessionDescription } from '../../wire/sdp/session-description.ts';
+import type { PullDetails } from '../pull.ts';
 import { RtspCaller } from './rtsp-caller.ts';
 import { RtspChannels } from './rtsp-channels.ts';
 import { RtspKeepAlive } from './rtsp-keep-alive.ts';
 import { RtspMediaInput, type WantedMedia, wantedMedia } from './rtsp-media.ts';
-import type { RtspGroup, RtspPorts } from './rtsp-ports.ts';
-
-/** How media come: `auto` is UDP, and TCP when that does not work. */
-export type RtspPlayTransport = 'auto' | 'tcp' | 'udp' | 'multicast';
-
-export interface RtspPlayOptions {
-  readonly url: RtspUrl;
-  readonly transport: RtspPlayTransport;
-  readonly userAgent: string;
-  readonly formats: readonly RtpPayloadFormat[];
-  /** Of our receiver reports. */
-  readonly ssrc: number;
-}
-
-/** What the session wants of its surroundings. */
-export interface RtspPlayHost {
-  readonly output: RtpIngestOutput & TsIngestOutput;
-  /** Address of the server as the connection has it. */
-  peerAddress(): string;
-  write(bytes: Uint8Array): void;
-  /** Two UDP ports; their datagrams go to `datagram`. `done` may come at once or later, null = there are none. */
-  openPorts(media: number, done: (ports: RtspPorts | null) => void): void;
-  joinGroup(media: number, group: RtspGroup, done: (ports: RtspPorts | null) => void): void;
-  /** The server said yes to PLAY. */
-  onPlaying(): void;
-  /** The stream is elsewhere. */
-  onRedirect(location: string): void;
-  /** UDP does not work: the owner should begin anew with `tcp`. */
-  onNeedsTcp(): void;
-  /** Continues a sentence that names the server. Called once, and nothing after it. */
-  onEnd(kind: 'over' | 'failed' | 'broken', predicate: string): void;
-}
+import type { RtspPlayHost, RtspPlayOptions } from './rtsp-play-host.ts';
+import { isAddress, type RtspPorts } from './rtsp-ports.ts';
+import { type MediaKeys, mediaKeys, srtpDetails } from './rtsp-srtp.ts';
 
 /** Without a packet over UDP for so long after PLAY, TCP is tried. */
 const UDP_WAIT_US = 3_000_000;
@@ -71,6 +40,8 @@ interface SetUpMedia {
   ports: RtspPorts | null;
   /** Interleaved channel of RTCP; means nothing over UDP. */
   rtcpChannel: number;
+  /** Null = no SRTP. */
+  readonly keys: MediaKeys | null;
 }
 
 export class RtspPlaySession implements RtspReaderOutput {
@@ -136,14 +107,20 @@ export class RtspPlaySession implements RtspReaderOutput {
   /** A datagram of a pair of ports. Hot path. */
   datagram(media: number, isRtcp: boolean, bytes: Uint8Array, nowUs: number): void {
     this.nowUs = nowUs;
-    if (!this.isEnded) this.input?.receive(media, isRtcp, bytes, nowUs);
+    this.take(media, isRtcp, bytes);
   }
 
   /** Hot path. */
   interleaved(channel: number, payload: Uint8Array): void {
     const target = this.channels.meaningOf(channel);
-    if (target < 0 || this.isEnded) return;
-    this.input?.receive(target >> 1, (target & 1) === 1, payload, this.nowUs);
+    if (target >= 0) this.take(target >> 1, (target & 1) === 1, payload);
+  }
+
+  private take(media: number, isRtcp: boolean, bytes: Uint8Array): void {
+    if (this.isEnded || this.input === null) return;
+    const srtp = this.medias[media]?.keys?.srtp ?? null;
+    const packet = srtp === null ? bytes : srtp.open(bytes, isRtcp);
+    if (packet !== null) this.input.receive(media, isRtcp, packet, this.nowUs);
   }
 
   response(response: RtspResponse): void {
@@ -214,6 +191,10 @@ export class RtspPlaySession implements RtspReaderOutput {
         return;
       }
       this.wanted = wanted;
+      // Over UDP media would go unencrypted.
+      const isOpen = wanted.some(({ isSecure }) => !isSecure);
+      if (isOpen && this.options.transport === 'auto' && this.options.url.scheme === 'rtsps')
+        this.usesTcp = true;
       this.setUp(0);
     });
   }
@@ -225,7 +206,8 @@ export class RtspPlaySession implements RtspReaderOutput {
       this.play();
       return;
     }
-    const media: SetUpMedia = { wanted, ports: null, rtcpChannel: 0 };
+    const keys = wanted.isSecure ? mediaKeys(wanted.keys) : null;
+    const media: SetUpMedia = { wanted, ports: null, rtcpChannel: 0, keys };
     if (this.usesTcp || this.options.transport === 'multicast') {
       this.sendSetup(media, next);
       return;
@@ -247,17 +229,21 @@ export class RtspPlaySession implements RtspReaderOutput {
   private sendSetup(media: SetUpMedia, next: number): void {
     const url = resolveControl(this.baseUrl, media.wanted.control);
     const asked = this.askedTransport(media);
-    const fields = { Transport: serializeTransport([asked]) };
+    const fields = {
+      Transport: serializeTransport([asked]),
+      ...media.keys?.fields(url, this.options.ssrc, this.host.wallUs()),
+    };
     this.call('SETUP', url, fields, (response) => this.onSetup(media, next, asked, response));
   }
 
-  private askedTransport({ ports }: SetUpMedia): RtspTransport {
+  private askedTransport({ ports, keys }: SetUpMedia): RtspTransport {
+    const base = keys === null ? TRANSPORT : { ...TRANSPORT, profile: 'RTP/SAVP' };
     if (this.usesTcp) {
       const channel = this.medias.length * 2;
-      return { ...TRANSPORT, lower: 'tcp', interleaved: [channel, channel + 1] };
+      return { ...base, lower: 'tcp', interleaved: [channel, channel + 1] };
     }
-    if (ports === null) return { ...TRANSPORT, isMulticast: true };
-    return { ...TRANSPORT, clientPort: [ports.port, ports.port + 1] };
+    if (ports === null) return { ...base, isMulticast: true };
+    return { ...base, clientPort: [ports.port, ports.port + 1] };
   }
 
   private onSetup(media: SetUpMedia, next: number, asked: RtspTransport, response: RtspResponse): void {
@@ -299,6 +285,11 @@ export class RtspPlaySession implements RtspReaderOutput {
     const [told] = parseTransport(response.headers.all('Transport').join(','));
     const transport = told ?? asked;
     const index = this.medias.length;
+    const reason = media.keys?.take(response) ?? '';
+    if (reason !== '') {
+      this.end('failed', reason);
+      return;
+    }
     // Servers may choose TCP whatever they were asked for; an answer with channels means it.
     if (transport.lower === 'tcp' || transport.interleaved !== null) {
       media.ports?.close();
@@ -389,9 +380,9 @@ export class RtspPlaySession implements RtspReaderOutput {
     const { ssrc } = this.options;
     const empty = Buffer.alloc(12);
     writeRtpHeader(empty, 0, 0, false, 0, 0, ssrc);
-    this.medias.forEach(({ ports }, index) => {
-      ports?.sendRtp(empty);
-      if (this.input !== null) ports?.sendRtcp(this.input.report(index, this.nowUs));
+    this.medias.forEach(({ ports, keys }, index) => {
+      ports?.sendRtp(keys?.srtp?.sealRtp(empty) ?? empty);
+      if (this.input !== null) ports?.sendRtcp(this.reportOf(this.input, index));
     });
   }
 
@@ -419,10 +410,15 @@ export class RtspPlaySession implements RtspReaderOutput {
   private report(): void {
     this.reportedUs = this.nowUs;
     this.medias.forEach(({ ports, rtcpChannel }, index) => {
-      const report = this.input!.report(index, this.nowUs); // tick asked for it
+      const report = this.reportOf(this.input!, index); // tick asked for it
       if (ports !== null) ports.sendRtcp(report);
       else this.host.write(Buffer.concat([Buffer.of(0x24, rtcpChannel, 0, report.length), report]));
     });
+  }
+
+  private reportOf(input: RtspMediaInput, index: number): Uint8Array {
+    const report = input.report(index, this.nowUs);
+    return this.medias[index]?.keys?.srtp?.sealRtcp(report) ?? report;
   }
 
   private watchGoodbye(packets: number): void {
@@ -466,6 +462,19 @@ export class RtspPlaySession implements RtspReaderOutput {
     return this.input?.packets ?? 0;
   }
 
+  /** Empty before PLAY. */
+  details(): PullDetails {
+    const { input, medias } = this;
+    if (input === null) return {};
+    const udp = this.options.transport === 'multicast' ? 'multicast' : 'udp';
+    const secured = medias.flatMap(({ keys }) => keys?.srtp ?? []);
+    return {
+      transport: this.usesTcp ? 'tcp' : udp,
+      ...srtpDetails(secured),
+      ...input.details(medias.length),
+    };
+  }
+
   /** What the last answer is waited for: a method, or ''. */
   get unanswered(): string {
     return this.caller.lateCall(this.nowUs, -1);
@@ -481,9 +490,4 @@ export class RtspPlaySession implements RtspReaderOutput {
     this.caller.close();
     for (const ports of this.ports) ports.close();
   }
-}
-
-/** Cameras fill addresses that they do not know with zeros or names. */
-function isAddress(text: string): boolean {
-  return /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:]*)$/i.test(text) && !/^(0\.0\.0\.0|::)$/.test(text);
 }

@@ -193,6 +193,11 @@ function bindSocket(socket: Socket, port: number, address: string, done: (isBoun
   socket.bind({ port, ...(address === '' ? {} : { address }) });
 }
 
+/** Cameras fill addresses that they do not know with zeros or names. */
+export function isAddress(text: string): boolean {
+  return /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:]*)$/i.test(text) && !/^(0\.0\.0\.0|::)$/.test(text);
+}
+
 /** IPv4 in the form of IPv6 is IPv4. */
 function plain(address: string): string {
   return address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');

@@ -7,11 +7,12 @@ import { randomInt } from 'node:crypto';
 import { ProtocolError } from '../../util/errors.ts';
 import { PAYLOAD_FORMATS } from '../../wire/rtp/payload-formats.ts';
 import { parseRtspUrl, type RtspUrl } from '../../wire/rtsp/rtsp-url.ts';
-import type { Pull, PullEnd, PullHandlers, PullOptions } from '../pull.ts';
+import type { Pull, PullDetails, PullEnd, PullHandlers, PullOptions } from '../pull.ts';
 import { PulledFrames } from '../pulled-frames.ts';
 import { SilenceGuard } from '../silence-guard.ts';
 import { addressOf, RtspConnection } from './rtsp-connection.ts';
-import { type RtspPlayHost, RtspPlaySession, type RtspPlayTransport } from './rtsp-play-session.ts';
+import type { RtspPlayHost, RtspPlayTransport } from './rtsp-play-host.ts';
+import { RtspPlaySession } from './rtsp-play-session.ts';
 import { joinGroup, openPorts, type RtspPorts } from './rtsp-ports.ts';
 
 const MAX_REDIRECTS = 5;
@@ -41,8 +42,6 @@ export class RtspPull implements Pull {
     const { url, transport } = transportOf(parseRtspUrl(text));
     this.url = url;
     this.transport = transport ?? options.transport ?? 'auto';
-    // Over UDP media would go unencrypted.
-    if (this.transport === 'auto' && url.scheme === 'rtsps') this.transport = 'tcp';
     this.handlers = handlers;
     this.options = options;
     this.silence = new SilenceGuard(options, () =>
@@ -100,6 +99,7 @@ export class RtspPull implements Pull {
     return {
       output: new PulledFrames(this.handlers, this.options.nowUs),
       peerAddress: () => connection.peerAddress,
+      wallUs: () => Date.now() * 1000,
       write: (bytes) => connection.write(bytes),
       openPorts: (media, done) =>
         openPorts(connection.localAddress, onDatagram(media), (ports) => this.opened(ports, done)),
@@ -196,6 +196,10 @@ export class RtspPull implements Pull {
     if (this.isEnded) return;
     this.close();
     this.handlers.onEnd({ kind, reason });
+  }
+
+  details(): PullDetails {
+    return this.session?.details() ?? {};
   }
 
   pause(): void {

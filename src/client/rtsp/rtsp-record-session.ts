@@ -3,6 +3,7 @@
  * RECORD; then interleaved packets, which the owner writes. Without sockets and timers.
  * Leaves out: UDP, redirects (a publisher that is sent elsewhere should know it), changes of tracks (announce anew).
  */
+import { KEY_FIELD, keyField } from '../../wire/rtsp/key-management.ts';
 import { parseMethods, VIA_FIELD } from '../../wire/rtsp/rtsp-fields.ts';
 import type { RtspRequest, RtspResponse } from '../../wire/rtsp/rtsp-message.ts';
 import { RtspReader, type RtspReaderOutput } from '../../wire/rtsp/rtsp-reader.ts';
@@ -20,6 +21,8 @@ export interface RtspRecordOptions {
   readonly description: SessionDescription;
   /** Ids of the Sluice servers that the stream came through, ourselves last. */
   readonly via: readonly string[];
+  /** Base64 of what tells the keys of each media; null = they are no SRTP. */
+  readonly keys: readonly string[] | null;
 }
 
 export interface RtspRecordHost {
@@ -128,14 +131,20 @@ export class RtspRecordSession implements RtspReaderOutput {
       return;
     }
     const channel = position * 2;
+    const keys = this.options.keys?.[position];
     const transport = {
       ...TRANSPORT,
+      profile: media.protocol,
       lower: 'tcp',
       interleaved: [channel, channel + 1],
       mode: 'record',
     } as const;
     const url = resolveControl(this.target, controlOf(media));
-    this.call('SETUP', url, { Transport: serializeTransport([transport]) }, (response) => {
+    const fields = {
+      Transport: serializeTransport([transport]),
+      ...(keys === undefined ? {} : { [KEY_FIELD]: keyField(url, keys) }),
+    };
+    this.call('SETUP', url, fields, (response) => {
       if (response.status !== 200) {
         this.refused('SETUP', response);
         return;

@@ -19,6 +19,10 @@ export const rtspSection = section({
       text: 'Whether media may go over UDP (ports: see <rtp>); off = only inside the RTSP connection.',
       reload: 'new-sessions',
     }),
+    srtp: choice(['off', 'tls', 'offer', 'any'], 'tls', {
+      text: 'Whether media may go as SRTP (RTP/SAVP, keys by MIKEY). tls: peers over RTSPS may ask for it, by UDP too. offer: and descriptions over RTSPS offer it to players. any: as tls, and over plain RTSP, where others can read the keys.',
+      reload: 'new-sessions',
+    }),
     timeout: duration(
       '60s',
       { min: '10s', max: '10m' },

@@ -1,5 +1,6 @@
 /** What DESCRIBE answers: the tracks of a live stream as RTP carries them (RFC 8866, RFC 2326 appendix C). */
 import type { RtpCarriedTrack } from '../../packaging/rtp-feed-tracks.ts';
+import { keyAttribute } from '../../wire/rtsp/key-management.ts';
 import { formatAttributes } from '../../wire/sdp/media-format.ts';
 import { type SdpMedia, serializeSdp } from '../../wire/sdp/session-description.ts';
 import { trackControl } from './rtsp-address.ts';
@@ -12,6 +13,8 @@ export interface Presentation {
   readonly localAddress: string;
   /** Tells one description of a stream from the next. */
   readonly sessionId: number;
+  /** Base64 of what tells the keys of each track, when SRTP is offered; null = it is not. */
+  readonly keys: readonly string[] | null;
 }
 
 export function describeStream(presentation: Presentation, tracks: readonly RtpCarriedTrack[]): string {
@@ -29,17 +32,17 @@ export function describeStream(presentation: Presentation, tracks: readonly RtpC
       { name: 'control', value: '*' },
       { name: 'range', value: 'npt=now-' },
     ],
-    media: tracks.map(describeTrack),
+    media: tracks.map((track, position) => describeTrack(track, position, presentation.keys?.[position])),
   });
 }
 
-function describeTrack(carried: RtpCarriedTrack, position: number): SdpMedia {
+function describeTrack(carried: RtpCarriedTrack, position: number, keys: string | undefined): SdpMedia {
   const { track, payloadType, description } = carried;
   return {
     type: track.kind === 'video' || track.kind === 'audio' ? track.kind : 'application',
     port: 0,
     portCount: 1,
-    protocol: 'RTP/AVP',
+    protocol: keys === undefined ? 'RTP/AVP' : 'RTP/SAVP',
     formats: [String(payloadType)],
     information: '',
     connection: '',
@@ -48,6 +51,7 @@ function describeTrack(carried: RtpCarriedTrack, position: number): SdpMedia {
       ...formatAttributes(payloadType, description),
       ...(track.language === '' ? [] : [{ name: 'lang', value: track.language }]),
       { name: 'control', value: trackControl(position) },
+      ...(keys === undefined ? [] : [keyAttribute(keys)]),
     ],
   };
 }

@@ -12,8 +12,10 @@ import { type RtpStart, rtpFeedFormat, rtpStartsAt } from '../../packaging/rtp-f
 import { type RtpCarriedTrack, rtpTracksOf } from '../../packaging/rtp-feed-tracks.ts';
 import { InvariantError } from '../../util/errors.ts';
 import { PAYLOAD_FORMATS } from '../../wire/rtp/payload-formats.ts';
+import type { SrtpSender } from '../../wire/srtp/srtp-sender.ts';
 import type { DatagramPair } from './rtsp-datagrams.ts';
 import type { MulticastMember, MulticastSender, MulticastSenders } from './rtsp-multicast.ts';
+import { SecureChannelSink, SecureDatagramSink } from './rtsp-secure-sinks.ts';
 import { ChannelSink, DatagramSink, HeldSink, type TrackGuard } from './rtsp-sinks.ts';
 
 const CHANNELS = 256;
@@ -25,10 +27,15 @@ export function carriedTracks(tracks: readonly Track[]): readonly RtpCarriedTrac
   return rtpTracksOf(tracks, PAYLOAD_FORMATS);
 }
 
-/** How the packets of one track reach the player. */
+/** How the packets of one track reach the player; `srtp`: what seals them, null = they go as they are. */
 export type PlaySetup =
-  | { readonly kind: 'tcp'; readonly rtpChannel: number; readonly rtcpChannel: number }
-  | { readonly kind: 'udp'; readonly pair: DatagramPair }
+  | {
+      readonly kind: 'tcp';
+      readonly rtpChannel: number;
+      readonly rtcpChannel: number;
+      readonly srtp: SrtpSender | null;
+    }
+  | { readonly kind: 'udp'; readonly pair: DatagramPair; readonly srtp: SrtpSender | null }
   | { readonly kind: 'multicast' };
 
 export interface RtspPlayServices {
@@ -72,6 +79,15 @@ export class RtspPlay implements MulticastMember, TrackGuard {
   /** Of all tracks that were set up: media of one session go one way. */
   get kind(): PlaySetup['kind'] | null {
     return this.setups.find((one) => one !== null)?.kind ?? null;
+  }
+
+  /** Profile of SRTP; '' = none of the tracks goes so. */
+  get srtpName(): string {
+    for (const one of this.setups) {
+      const sender = senderOf(one);
+      if (sender !== null) return sender.keys.profile.name;
+    }
+    return '';
   }
 
   get isSetUp(): boolean {
@@ -148,12 +164,17 @@ export class RtspPlay implements MulticastMember, TrackGuard {
 
   private makeSink(openSink: (onEnd: (reason: string) => void) => Sink): Sink {
     if (this.kind === 'udp') {
-      const pairs = this.setups.map((one) => (one?.kind === 'udp' ? one.pair : null));
-      return new DatagramSink(pairs, this.onOver);
+      const tracks = this.setups.map((one) => (one?.kind === 'udp' ? one : null));
+      if (this.srtpName !== '') return new SecureDatagramSink(tracks, this.onOver);
+      return new DatagramSink(
+        tracks.map((one) => one?.pair ?? null),
+        this.onOver,
+      );
     }
     if (this.kind !== 'tcp') throw new InvariantError('a player without a transport began');
     const sink = openSink(this.onOver);
     const channels = this.channelMap();
+    if (this.srtpName !== '') return new SecureChannelSink(sink, channels, this.setups.map(senderOf));
     const isUsual = this.setups.every(
       (_, position) =>
         channels[2 * position] === 2 * position && channels[2 * position + 1] === 2 * position + 1,
@@ -228,6 +249,10 @@ export class RtspPlay implements MulticastMember, TrackGuard {
     this.services.multicast.leave(this.key, this);
     for (const one of this.setups) if (one?.kind === 'udp') one.pair.close();
   }
+}
+
+function senderOf(setup: PlaySetup | null): SrtpSender | null {
+  return setup === null || setup.kind === 'multicast' ? null : setup.srtp;
 }
 
 function isSameDescription(a: RtpCarriedTrack, b: RtpCarriedTrack): boolean {

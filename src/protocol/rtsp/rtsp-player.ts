@@ -4,21 +4,38 @@ import { makeStreamKey, type StreamKey } from '../../media/stream-key.ts';
 import { reasonNotInRtp } from '../../packaging/rtp-feed-tracks.ts';
 import { RejectedError } from '../../util/errors.ts';
 import { PAYLOAD_FORMATS } from '../../wire/rtp/payload-formats.ts';
+import { KEY_FIELD, keyData, keyField, newSrtpKeys, readKeyField } from '../../wire/rtsp/key-management.ts';
 import { serializeRtpInfo } from '../../wire/rtsp/rtsp-fields.ts';
 import type { RtspRequest } from '../../wire/rtsp/rtsp-message.ts';
 import { type RtspTransport, serializeTransport, TRANSPORT } from '../../wire/rtsp/transport-header.ts';
+import { AES128_CM_SHA1_80, type SrtpKeys } from '../../wire/srtp/srtp-profile.ts';
+import { SrtpSender } from '../../wire/srtp/srtp-sender.ts';
 import { parseAddress, type RtspAddress, splitTrack, trackControl } from './rtsp-address.ts';
 import type { Fields } from './rtsp-answer.ts';
 import { describeStream } from './rtsp-description.ts';
 import { carriedTracks, RtspPlay } from './rtsp-play.ts';
 import type { RtspStreamPolicy } from './rtsp-services.ts';
 import type { RtspSession } from './rtsp-session.ts';
-import { type TrackWait, waitForTracks } from './rtsp-track-wait.ts';
-import { chooseChannels, chooseTransport, kindOf } from './rtsp-transport.ts';
+import { type TrackWait, waitForTracks } from '../../runtime/track-wait.ts';
+import {
+  chooseChannels,
+  chooseTransport,
+  isSecureProfile,
+  kindOf,
+  type TransportRules,
+  whyImpossible,
+} from './rtsp-transport.ts';
 
 const MAX_TRACKS = 16;
 /** A publisher that comes back tells its tracks one after the other. */
 const OUTDATED_US = 2_000_000;
+
+/** What a track was set up as. */
+interface TrackSetup {
+  readonly transport: RtspTransport;
+  /** Null = it is no SRTP. */
+  readonly srtp: SrtpSender | null;
+}
 
 export class RtspPlayer {
   private readonly session: RtspSession;
@@ -28,6 +45,8 @@ export class RtspPlayer {
   /** Address of the stream as it was asked for, which the addresses of tracks begin with. */
   private base = '';
   private outdatedSinceUs = 0;
+  /** Of each track, as the description told them. */
+  private keys: readonly SrtpKeys[] | null = null;
   private closed = false;
 
   constructor(session: RtspSession) {
@@ -53,7 +72,9 @@ export class RtspPlayer {
 
   details(): SessionDetails {
     const kind = this.playing?.kind ?? null;
-    return kind === null ? {} : { transport: kind };
+    if (kind === null) return {};
+    const srtp = this.playing?.srtpName ?? '';
+    return srtp === '' ? { transport: kind } : { transport: kind, srtp };
   }
 
   async describe(request: RtspRequest): Promise<void> {
@@ -65,12 +86,15 @@ export class RtspPlayer {
       session.reply(request, 406);
       return;
     }
+    const isOffered = session.services.srtp() === 'offer' && session.peer.secure;
+    this.keys = isOffered ? play.tracks.map(() => newSrtpKeys(AES128_CM_SHA1_80)) : null;
     const sdp = describeStream(
       {
         name: play.key.text,
         tool: `Sluice ${session.services.version}`,
         localAddress: session.peer.localAddress,
         sessionId: session.nextDescription(),
+        keys: this.keys?.map((keys) => this.dataOf(keys)) ?? null,
       },
       play.tracks,
     );
@@ -80,6 +104,10 @@ export class RtspPlayer {
       ['Cache-Control', 'no-store'],
     ];
     session.reply(request, 200, fields, Buffer.from(sdp));
+  }
+
+  private dataOf(keys: SrtpKeys): string {
+    return keyData(keys, 0, 0, this.session.services.wallUs());
   }
 
   /** Admission and tracks; null when the request was answered, or nobody waits for the answer any more. */
@@ -142,13 +170,40 @@ export class RtspPlayer {
     const position = Math.max(named, 0);
     if (position >= play.tracks.length)
       throw new RejectedError('not-found', `${play.key.text} has no track ${position}.`);
-    const transport = await this.setUpTrack(request, play, position);
+    const rules = this.rulesFor(play);
+    const setup = await this.setUpTrack(request, play, position, rules);
     if (session.closed || this.closed) return;
-    if (transport === null) session.reply(request, 461, session.sessionField());
+    if (setup === null)
+      session.reply(request, 461, session.sessionField(), undefined, whyImpossible(request, rules));
     else {
-      const text = serializeTransport([{ ...transport, mode: 'play' }]);
-      session.reply(request, 200, [['Transport', text], ...session.sessionField()]);
+      const text = serializeTransport([{ ...setup.transport, mode: 'play' }]);
+      const { srtp } = setup;
+      const told: Fields = srtp === null ? [] : [[KEY_FIELD, keyField(request.uri, this.dataOf(srtp.keys))]];
+      session.reply(request, 200, [['Transport', text], ...told, ...session.sessionField()]);
     }
+  }
+
+  private rulesFor(play: RtspPlay): TransportRules {
+    const { services, peer } = this.session;
+    const udp = services.datagrams() !== null;
+    return {
+      udp,
+      multicast: udp && this.policy?.multicast.enable === true,
+      secure: peer.secure,
+      srtp: services.srtp(),
+      kind: play.kind,
+    };
+  }
+
+  /** With the keys of the description; without one, for the cipher that the player told of itself. */
+  private srtpFor(request: RtspRequest, position: number): SrtpSender {
+    const known = this.keys?.[position];
+    if (known !== undefined) return new SrtpSender(known);
+    const field = request.headers.get(KEY_FIELD);
+    const told = field === '' ? null : readKeyField(field);
+    if (typeof told === 'string')
+      throw new RejectedError('bad-request', `The SRTP keys of the player ${told}.`);
+    return new SrtpSender(newSrtpKeys(told?.keys.profile ?? AES128_CM_SHA1_80));
   }
 
   /** What the answer says of the transport; null when none that was offered is possible. */
@@ -156,37 +211,37 @@ export class RtspPlayer {
     request: RtspRequest,
     play: RtspPlay,
     position: number,
-  ): Promise<RtspTransport | null> {
+    rules: TransportRules,
+  ): Promise<TrackSetup | null> {
     const { session, policy } = this;
     const { services, peer } = session;
-    // What leaves by UDP is not ciphered, and who came by TLS wants that nobody reads it.
-    const ports = peer.secure ? null : services.datagrams();
+    const ports = services.datagrams();
     const multicast = policy?.multicast ?? null;
-    const offer = chooseTransport(request, {
-      udp: ports !== null,
-      multicast: ports !== null && multicast?.enable === true,
-      kind: play.kind,
-    });
+    const offer = chooseTransport(request, rules);
     if (offer === null) return null;
+    const { profile } = offer;
+    const srtp = isSecureProfile(profile) ? this.srtpFor(request, position) : null;
+    const answer: RtspTransport = srtp === null ? TRANSPORT : { ...TRANSPORT, profile };
     if (kindOf(offer) === 'tcp') {
       const isTaken = (channel: number) => play.isTaken(channel, position);
       const interleaved = chooseChannels(offer.interleaved, position, isTaken);
       if (interleaved === null) return null;
-      play.setUp(position, { kind: 'tcp', rtpChannel: interleaved[0], rtcpChannel: interleaved[1] });
-      return { ...TRANSPORT, lower: 'tcp', interleaved };
+      play.setUp(position, { kind: 'tcp', rtpChannel: interleaved[0], rtcpChannel: interleaved[1], srtp });
+      return { transport: { ...answer, lower: 'tcp', interleaved }, srtp };
     }
     if (ports === null) return null;
     if (kindOf(offer) === 'multicast' && multicast !== null) {
       const group = play.joinGroup(() => services.multicast.join(play.key, multicast, ports, play));
       const port = await group.portOf(position);
       play.setUp(position, { kind: 'multicast' });
-      return {
+      const transport: RtspTransport = {
         ...TRANSPORT,
         isMulticast: true,
         destination: group.address,
         port: [port, port + 1],
         ttl: group.ttl,
       };
+      return { transport, srtp: null };
     }
     const [rtpPort, rtcpPort] = offer.clientPort!; // chooseTransport tested it
     const pair = await ports.open({
@@ -201,13 +256,14 @@ export class RtspPlayer {
       pair.close();
       return null;
     }
-    play.setUp(position, { kind: 'udp', pair });
-    return {
-      ...TRANSPORT,
+    play.setUp(position, { kind: 'udp', pair, srtp });
+    const transport: RtspTransport = {
+      ...answer,
       source: services.publicRtpAddress(),
       clientPort: [rtpPort, rtcpPort],
       serverPort: [pair.port, pair.port + 1],
     };
+    return { transport, srtp };
   }
 
   /** False where there is nothing to play. Throws RejectedError. */
@@ -223,6 +279,7 @@ export class RtspPlayer {
         remote: session.remote,
         agent: session.userAgent,
         transport: play.kind,
+        srtp: play.srtpName || undefined,
       });
     }
     const taken = play.positions();

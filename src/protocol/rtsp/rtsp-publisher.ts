@@ -13,11 +13,23 @@ import type { RtspRequest } from '../../wire/rtsp/rtsp-message.ts';
 import { type RtspTransport, serializeTransport, TRANSPORT } from '../../wire/rtsp/transport-header.ts';
 import { controlOf, rtpMappingsOf } from '../../wire/sdp/media-format.ts';
 import { attributeOf, parseSdp } from '../../wire/sdp/session-description.ts';
+import type { SrtpMedia } from '../../wire/srtp/srtp-media.ts';
 import { baseOf, findControl, parseAddress, type RtspAddress } from './rtsp-address.ts';
+import type { Fields } from './rtsp-answer.ts';
 import type { DatagramPair } from './rtsp-datagrams.ts';
+import { type AnnouncedKeys, announcedKeys, ourKeyField, secureMedia } from './rtsp-publisher-srtp.ts';
 import type { RtspStreamPolicy } from './rtsp-services.ts';
 import type { RtspSession } from './rtsp-session.ts';
-import { chooseChannels, chooseTransport, kindOf, type TransportKind } from './rtsp-transport.ts';
+import {
+  chooseChannels,
+  chooseTransport,
+  isSecureProfile,
+  kindOf,
+  mayUseSrtp,
+  type TransportKind,
+  type TransportRules,
+  whyImpossible,
+} from './rtsp-transport.ts';
 import { RtspTsMedia } from './rtsp-ts-media.ts';
 
 const MAX_MEDIA = 16;
@@ -32,14 +44,23 @@ interface AnnouncedMedia {
   readonly control: string;
   readonly mappings: readonly RtpMapping[];
   readonly language: string;
+  /** Null = no SRTP, or its keys come later. */
+  readonly keys: AnnouncedKeys | null;
   /** How its packets come; null = not set up. */
-  way: { readonly rtcpChannel: number; readonly pair: DatagramPair | null } | null;
+  way: {
+    readonly rtcpChannel: number;
+    readonly pair: DatagramPair | null;
+    /** Null = as RTP/AVP. */
+    readonly srtp: SrtpMedia | null;
+  } | null;
 }
 
 export class RtspPublisher {
   /** Bytes that came beside the connection. */
   datagramBytes = 0;
   private readonly session: RtspSession;
+  /** Of our receiver reports. */
+  private readonly ssrc = randomInt(1, 2 ** 32);
   private address: RtspAddress | null = null;
   private key: StreamKey | null = null;
   private policy: RtspStreamPolicy | null = null;
@@ -80,10 +101,12 @@ export class RtspPublisher {
     const description = parseSdp(request.body);
     if (description.media.length > MAX_MEDIA)
       throw new RejectedError('limit', `A stream may have at most ${MAX_MEDIA} tracks.`);
+    const takesSrtp = mayUseSrtp({ srtp: services.srtp(), secure: session.peer.secure });
     const media = description.media.map((one) => ({
       control: controlOf(one),
       mappings: rtpMappingsOf(one),
       language: attributeOf(one.attributes, 'lang') ?? '',
+      keys: takesSrtp ? announcedKeys(one, description) : null,
       way: null,
     }));
     if (!media.some((one) => isUsable(one.mappings))) {
@@ -114,7 +137,16 @@ export class RtspPublisher {
     this.policy = policy;
     this.media = media;
     this.key = key;
-    session.reply(request, 200, session.sessionField());
+    session.reply(request, 200, [...session.sessionField(), ...this.ourKeys(address.base)]);
+  }
+
+  /** Some publishers want them with the answer to ANNOUNCE, others with that to SETUP. */
+  private ourKeys(base: string): Fields {
+    return this.media.flatMap(({ keys, control }) => {
+      if (keys === null) return [];
+      const uri = control.includes('://') ? control : `${base}/${control}`;
+      return [ourKeyField(uri, keys.ours, this.ssrc, this.session.services.wallUs())];
+    });
   }
 
   async setUp(request: RtspRequest): Promise<void> {
@@ -128,12 +160,19 @@ export class RtspPublisher {
       session.reply(request, 459, session.sessionField());
       return;
     }
-    const transport = await this.setUpMedia(request, position);
+    const rules = this.rules();
+    const transport = await this.setUpMedia(request, position, rules);
     if (session.closed || this.ended) return;
-    if (transport === null) session.reply(request, 461, session.sessionField());
+    if (transport === null)
+      session.reply(request, 461, session.sessionField(), undefined, whyImpossible(request, rules));
     else {
       const text = serializeTransport([{ ...transport, mode: 'record' }]);
-      session.reply(request, 200, [['Transport', text], ...session.sessionField()]);
+      const srtp = this.media[position]?.way?.srtp ?? null;
+      const told: Fields =
+        srtp === null
+          ? []
+          : [ourKeyField(request.uri, srtp.sender.keys, this.ssrc, session.services.wallUs())];
+      session.reply(request, 200, [['Transport', text], ...told, ...session.sessionField()]);
     }
   }
 
@@ -148,13 +187,26 @@ export class RtspPublisher {
     return isWhole ? -1 : this.media.findIndex(({ way }) => way === null);
   }
 
-  private async setUpMedia(request: RtspRequest, position: number): Promise<RtspTransport | null> {
+  private rules(): TransportRules {
+    const { services, peer } = this.session;
+    const udp = services.datagrams() !== null;
+    return { udp, multicast: false, secure: peer.secure, srtp: services.srtp(), kind: this.kind };
+  }
+
+  private async setUpMedia(
+    request: RtspRequest,
+    position: number,
+    rules: TransportRules,
+  ): Promise<RtspTransport | null> {
     const { session } = this;
     const { services, peer } = session;
     const media = this.media[position]!; // mediaOf gave it
-    const ports = peer.secure ? null : services.datagrams();
-    const offer = chooseTransport(request, { udp: ports !== null, multicast: false, kind: this.kind });
+    const ports = services.datagrams();
+    const offer = chooseTransport(request, rules);
     if (offer === null) return null;
+    const { profile } = offer;
+    const srtp = isSecureProfile(profile) ? secureMedia(request, media.keys) : null;
+    const answer: RtspTransport = srtp === null ? TRANSPORT : { ...TRANSPORT, profile };
     if (kindOf(offer) === 'tcp') {
       this.forgetChannels(position);
       const taken = (channel: number) => this.channels[channel] !== -1;
@@ -162,9 +214,9 @@ export class RtspPublisher {
       if (pair === null) return null;
       this.channels[pair[0]] = 2 * position;
       this.channels[pair[1]] = 2 * position + 1;
-      media.way = { rtcpChannel: pair[1], pair: null };
+      media.way = { rtcpChannel: pair[1], pair: null, srtp };
       this.kind = 'tcp';
-      return { ...TRANSPORT, lower: 'tcp', interleaved: pair };
+      return { ...answer, lower: 'tcp', interleaved: pair };
     }
     if (ports === null) return null;
     const [rtpPort, rtcpPort] = offer.clientPort!; // chooseTransport tested it
@@ -181,9 +233,9 @@ export class RtspPublisher {
       return null;
     }
     media.way?.pair?.close();
-    media.way = { rtcpChannel: -1, pair };
+    media.way = { rtcpChannel: -1, pair, srtp };
     this.kind = 'udp';
-    return { ...TRANSPORT, clientPort: [rtpPort, rtcpPort], serverPort: [pair.port, pair.port + 1] };
+    return { ...answer, clientPort: [rtpPort, rtcpPort], serverPort: [pair.port, pair.port + 1] };
   }
 
   private forgetChannels(position: number): void {
@@ -224,13 +276,14 @@ export class RtspPublisher {
     this.streams = this.media.map(({ mappings, way }) =>
       way !== null && mappings.some(isTs) ? new RtspTsMedia(publication) : null,
     );
-    this.ingest = new RtpIngest(publication, medias, randomInt(1, 2 ** 32), { formats: PAYLOAD_FORMATS });
+    this.ingest = new RtpIngest(publication, medias, this.ssrc, { formats: PAYLOAD_FORMATS });
     session.setRole('publisher', key.text);
     session.log.info('rtsp.publish-start', {
       stream: key.text,
       remote: session.remote,
       agent: session.userAgent,
       transport: this.kind,
+      srtp: this.secured()[0]?.sender.keys.profile.name,
       'left-out': this.leftOut().join(' ') || undefined,
     });
   }
@@ -272,14 +325,17 @@ export class RtspPublisher {
   private receive(position: number, isRtcp: boolean, bytes: Uint8Array, nowUs: number): void {
     const { ingest } = this;
     if (ingest === null || !this.isRecording) return;
+    const srtp = this.media[position]?.way?.srtp ?? null;
+    const packet = srtp === null ? bytes : srtp.open(bytes, isRtcp);
+    if (packet === null) return;
     if (isRtcp) {
-      ingest.receiveRtcp(position, bytes, nowUs);
+      ingest.receiveRtcp(position, packet, nowUs);
       return;
     }
     this.lastMediaUs = nowUs;
     const stream = this.streams[position] ?? null;
-    if (stream !== null) stream.receive(bytes, nowUs);
-    else ingest.receive(position, bytes, nowUs);
+    if (stream !== null) stream.receive(packet, nowUs);
+    else ingest.receive(position, packet, nowUs);
   }
 
   tick(nowUs: number): void {
@@ -300,7 +356,8 @@ export class RtspPublisher {
     const { output } = this.session;
     for (const [position, { way }] of this.media.entries()) {
       if (way === null || !ingest.isUsed(position)) continue;
-      const report = ingest.receiverReport(position, nowUs);
+      const plain = ingest.receiverReport(position, nowUs);
+      const report = way.srtp === null ? plain : way.srtp.sealRtcp(plain);
       if (way.pair !== null) way.pair.sendRtcp(report);
       else if (output.writable()) {
         const head = Buffer.of(INTERLEAVED_MARK, way.rtcpChannel, report.length >> 8, report.length & 255);
@@ -343,6 +400,7 @@ export class RtspPublisher {
     }
     return {
       transport: kind,
+      ...this.srtpDetails(),
       packets,
       packets_lost: lost,
       damaged,
@@ -350,6 +408,18 @@ export class RtspPublisher {
       jitter_ms: Math.round(jitterUs / 100) / 10,
       left_out: this.leftOut(),
     };
+  }
+
+  private secured(): readonly SrtpMedia[] {
+    return this.media.flatMap(({ way }) => way?.srtp ?? []);
+  }
+
+  private srtpDetails(): SessionDetails {
+    const secured = this.secured();
+    const [first] = secured;
+    if (first === undefined) return {};
+    const refused = secured.reduce((sum, { receiver }) => sum + receiver.refused, 0);
+    return { srtp: first.sender.keys.profile.name, srtp_refused: refused };
   }
 
   /** Gives the name back. Idempotent. */

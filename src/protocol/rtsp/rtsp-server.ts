@@ -66,6 +66,7 @@ export class RtspServer {
       hub: context.hub,
       log: context.log,
       datagrams: () => (server().rtsp.udp ? this.udp : null),
+      srtp: () => server().rtsp.srtp,
       multicast: new MulticastSenders(context.hub, RTSP_FORMAT),
       tunnels: new TunnelTable(),
       limits: () => ({ handshakeMs: server().limits.handshake, sessionTimeoutMs: server().rtsp.timeout }),

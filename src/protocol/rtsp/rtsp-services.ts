@@ -8,6 +8,7 @@ import type { Timeout } from '../../util/tick-wheel.ts';
 import type { DatagramPorts } from './rtsp-datagrams.ts';
 import type { MulticastSenders } from './rtsp-multicast.ts';
 import type { RtspSession } from './rtsp-session.ts';
+import type { SrtpUse } from './rtsp-transport.ts';
 import type { TunnelTable } from './rtsp-tunnel.ts';
 
 /** Who must say who they are; '' as user: nobody. */
@@ -43,6 +44,8 @@ export interface RtspServices {
   readonly log: Logger;
   /** Null where media may not go over UDP. */
   datagrams(): DatagramPorts | null;
+  /** Whether media may go as SRTP. */
+  srtp(): SrtpUse;
   readonly multicast: MulticastSenders;
   readonly tunnels: TunnelTable<RtspSession>;
   limits(): { readonly handshakeMs: number; readonly sessionTimeoutMs: number };

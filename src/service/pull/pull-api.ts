@@ -99,6 +99,7 @@ export class PullApi {
         channel.state === 'retrying' ? Math.max(0, Math.round((channel.nextAttemptUs - nowUs) / 1000)) : null,
       error: channel.lastError,
       recv_bytes: channel.bytesReceived,
+      details: (isLive && run?.details()) || {},
       sources: origin.urls.map((url, place) => ({
         url: shownUrl(url),
         priority: origin.rule.sources[place]!.priority, // as many as there are URLs

@@ -1,12 +1,13 @@
 /** All pulled streams: those of the policy, kept in step with it, and those that the API added. */
 import { openPull } from '../../client/pull.ts';
+import { NamePattern } from '../../config/name-pattern.ts';
 import type { OnDemandSource } from '../../media/on-demand.ts';
 import { makeStreamKey, type StreamKey } from '../../media/stream-key.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
 import { RejectedError } from '../../util/errors.ts';
 import { PullChannel, type PullOrigin, type PullWatcher } from './pull-channel.ts';
 import type { PullRule } from './pull-config.ts';
-import { fillUrl, matchStars } from './pull-variables.ts';
+import { fillUrl } from './pull-variables.ts';
 import type { PullTools } from './source-run.ts';
 
 /** Pulls that viewers started by names that a rule with `*` fits. */
@@ -20,7 +21,7 @@ export class PullService implements PullWatcher {
   /** Of rules without `*` and of the API, by stream. */
   private readonly named = new Map<string, PullChannel>();
   private readonly byPattern = new Map<string, PullChannel>();
-  private patterns: readonly PullRule[] = [];
+  private patterns: readonly { readonly pattern: NamePattern; readonly rule: PullRule }[] = [];
   private isClosed = false;
 
   constructor(context: ModuleContext) {
@@ -54,7 +55,9 @@ export class PullService implements PullWatcher {
     if (this.isClosed) return;
     const { pulls } = this.context.configuration();
     const exact = pulls.filter(({ stream }) => !stream.includes('*'));
-    this.patterns = pulls.filter(({ stream }) => stream.includes('*'));
+    this.patterns = pulls
+      .filter(({ stream }) => stream.includes('*'))
+      .map((rule) => ({ pattern: new NamePattern(rule.stream), rule }));
     for (const channel of [...this.named.values(), ...this.byPattern.values()]) {
       const { rule, by } = channel.origin;
       if (by === 'api' || pulls.some((one) => isSameRule(one, rule))) continue;
@@ -108,11 +111,14 @@ export class PullService implements PullWatcher {
     if (this.patterns.length === 0 || this.byPattern.size >= MAX_BY_PATTERN || this.isClosed) return null;
     const path = `${key.app}/${key.name}`;
     let best: PullRule | null = null;
-    for (const rule of this.patterns)
-      if (matchStars(rule.stream, path) !== null && rule.stream.length > (best?.stream.length ?? 0))
-        best = rule;
+    let stars: string[] = [];
+    for (const { pattern, rule } of this.patterns) {
+      const found = rule.stream.length > (best?.stream.length ?? 0) ? pattern.stars(path) : null;
+      if (found === null) continue;
+      best = rule;
+      stars = found;
+    }
     if (best === null) return null;
-    const stars = matchStars(best.stream, path)!; // it fits
     const urls = best.sources.map(({ url }) => fillUrl(url, path, stars));
     return this.make({ key, rule: best, urls, by: 'policy' });
   }

@@ -1,11 +1,4 @@
-/** Names with `*` as pulls have them: which names fit, and what of a name goes into the URL. */
-
-/** What the stars of `pattern` stand for in `name`, each as short as it can be; null when it does not fit. */
-export function matchStars(pattern: string, name: string): string[] | null {
-  const parts = pattern.split('*').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  const match = new RegExp(`^${parts.join('(.*?)')}$`, 's').exec(name);
-  return match === null ? null : match.slice(1);
-}
+/** What of a stream's name goes into the URL of its source. */
 
 /**
  * `$1` to `$8`, `$app` and `$name` (the part behind the last slash) in a URL. Values are percent-encoded, so that a name

@@ -2,7 +2,7 @@
  * One attempt with one source: opened, published under the stream's name with its first frame, ended. The name is not
  * held before and not afterwards, so that nobody else is kept out of it by a source that gives nothing.
  */
-import type { Pull, PullEnd, PullHandlers, PullOptions } from '../../client/pull.ts';
+import type { Pull, PullDetails, PullEnd, PullHandlers, PullOptions } from '../../client/pull.ts';
 import type { Frame } from '../../media/frame.ts';
 import type { OnDemandSource } from '../../media/on-demand.ts';
 import type { Publication } from '../../media/publication.ts';
@@ -80,6 +80,10 @@ export class SourceRun implements PullHandlers {
 
   get bytesReceived(): number {
     return this.pull?.bytesReceived ?? 0;
+  }
+
+  details(): PullDetails {
+    return this.pull?.details?.() ?? {};
   }
 
   get isActive(): boolean {

@@ -1,18 +1,20 @@
 /** Playing from RTSP servers without sockets: the usual conversation, what goes wrong, and what real cameras do. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  type RtspPlayHost,
-  RtspPlaySession,
-  type RtspPlayTransport,
-} from '../../../../src/client/rtsp/rtsp-play-session.ts';
+import type { RtspPlayHost, RtspPlayTransport } from '../../../../src/client/rtsp/rtsp-play-host.ts';
+import { RtspPlaySession } from '../../../../src/client/rtsp/rtsp-play-session.ts';
 import type { RtspGroup, RtspPorts } from '../../../../src/client/rtsp/rtsp-ports.ts';
 import { ProtocolError } from '../../../../src/util/errors.ts';
 import { PAYLOAD_FORMATS } from '../../../../src/wire/rtp/payload-formats.ts';
 import { parseRtcp, serializeRtcp } from '../../../../src/wire/rtp/rtcp.ts';
 import { isRightAnswer, parseAnswer } from '../../../../src/wire/rtsp/authentication.ts';
+import { keyData, keyField, readKeyField, type ToldKeys } from '../../../../src/wire/rtsp/key-management.ts';
 import { parseRtspUrl } from '../../../../src/wire/rtsp/rtsp-url.ts';
+import { AES128_CM_SHA1_80, type SrtpKeys } from '../../../../src/wire/srtp/srtp-profile.ts';
+import { SrtpReceiver } from '../../../../src/wire/srtp/srtp-receiver.ts';
+import { SrtpSender } from '../../../../src/wire/srtp/srtp-sender.ts';
 import { FoundFrames, RtspAnswers, rtp } from '../../../support/rtsp-answers.ts';
+import { srtpKeys } from '../../../support/srtp-vectors.ts';
 
 const URL = 'rtsp://10.0.0.9/cam';
 const SSRC = 0x01020304;
@@ -80,6 +82,10 @@ class World implements RtspPlayHost {
 
   peerAddress(): string {
     return '10.0.0.9';
+  }
+
+  wallUs(): number {
+    return 1_700_000_000_000_000;
   }
 
   write(bytes: Uint8Array): void {
@@ -634,4 +640,109 @@ test('rtsp play: says which answer it waits for', () => {
   const world = new World('tcp').options();
   assert.equal(world.session.unanswered, 'DESCRIBE');
   overTcp().session.close();
+});
+
+test('rtsp play: shows what was lost', () => {
+  const world = overUdp();
+  for (const sequence of [1, 2, 5, 6]) world.session.datagram(0, false, sound(sequence), world.us);
+  for (const sequence of [10, 13]) world.session.datagram(1, false, sound(sequence, 0), world.us);
+  world.advanceMs(2000);
+  const { jitter_ms: jitter, ...rest } = world.session.details();
+  assert.ok(Number(jitter) >= 0);
+  assert.deepEqual(rest, {
+    transport: 'udp',
+    packets: 6,
+    packets_lost: 4,
+    damaged: 0,
+    frames_dropped: 0,
+  });
+});
+
+const SECURE_URL = 'rtsps://10.0.0.9/cam';
+const SERVER_KEYS = srtpKeys(AES128_CM_SHA1_80, 21);
+const OTHER_KEYS = srtpKeys(AES128_CM_SHA1_80, 22);
+const attribute = (keys: SrtpKeys) => `a=key-mgmt:mikey ${keyData(keys, 0, 0, 1)}`;
+const secure = (line: string) =>
+  ONE.replace('RTP/AVP 8', 'RTP/SAVP 8').replace('a=control:trackID=0', `${line}\r\na=control:trackID=0`);
+const SAVP = 'RTP/SAVP;unicast;client_port=40000-40001;server_port=6000-6001';
+
+/** A sealed packet of the server. */
+function sealedSound(sender: SrtpSender, sequence: number): Buffer {
+  const plain = sound(sequence);
+  const out = Buffer.alloc(plain.length + sender.rtpOverhead);
+  sender.protect(plain, out, 0);
+  return out;
+}
+
+for (const where of ['the description', 'the session', 'the answer to SETUP'] as const) {
+  test(`rtsp play: SRTP over UDP with the keys of ${where}`, () => {
+    const line = attribute(where === 'the answer to SETUP' ? OTHER_KEYS : SERVER_KEYS);
+    const sdp = where === 'the session' ? secure('a=x').replace('t=0 0', `t=0 0\r\n${line}`) : secure(line);
+    const world = new World('auto', SECURE_URL);
+    world.server.asked(`OPTIONS ${SECURE_URL}`);
+    world.server.answer(200, ['Public: DESCRIBE']);
+    world.server.asked(`DESCRIBE ${SECURE_URL}`);
+    world.server.answer(200, [`Content-Base: ${SECURE_URL}/`], sdp);
+    const asked = world.server.asked(`SETUP ${SECURE_URL}/trackID=0`);
+    assert.equal(asked.headers.get('Transport'), 'RTP/SAVP;unicast;client_port=40000-40001');
+    const ours = readKeyField(asked.headers.get('KeyMgmt')) as ToldKeys;
+    assert.deepEqual(ours.sources, [{ policy: 0, ssrc: SSRC, rollover: 0 }]);
+    const field = `KeyMgmt: ${keyField('x', keyData(SERVER_KEYS, 0, 0, 1))}`;
+    world.server.answer(200, [
+      'Session: abc',
+      `Transport: ${SAVP}`,
+      ...(where === 'the answer to SETUP' ? [field] : []),
+    ]);
+    world.playing(`${SECURE_URL}/`);
+    const sender = new SrtpSender(SERVER_KEYS);
+    for (let i = 0; i < 5; i++) world.session.datagram(0, false, sealedSound(sender, i), world.us);
+    world.session.datagram(0, false, sound(5), world.us);
+    world.advanceMs(6000);
+    assert.equal(world.session.packets, 5, 'what is not sealed does not come in');
+    assert.equal(world.output.frames.length, 5);
+    const { srtp, srtp_refused: refused, packets_lost: lost } = world.session.details();
+    assert.deepEqual({ srtp, refused, lost }, { srtp: 'AES_CM_128_HMAC_SHA1_80', refused: 1, lost: 0 });
+    const receiver = new SrtpReceiver(ours.keys);
+    const reports = world.ports[0]!.reports;
+    const out = Buffer.alloc(200);
+    for (const report of reports) assert.ok(receiver.unprotectRtcp(report, out) > 0);
+    assert.equal(parseRtcp(out.subarray(0, reports.at(-1)!.length - 14))[0]!.type, 'rr');
+    // The packet that opens the way through a router.
+    assert.ok(world.ports[0]!.log.includes('rtp 22'));
+  });
+}
+
+test('rtsp play: SRTP over TCP', () => {
+  const world = new World('tcp').options().described(secure(attribute(SERVER_KEYS)));
+  const asked = world.setUp(`${URL}/trackID=0`, 'RTP/SAVP/TCP;unicast;interleaved=0-1');
+  assert.equal(asked, 'RTP/SAVP/TCP;unicast;interleaved=0-1');
+  world.playing();
+  const sender = new SrtpSender(SERVER_KEYS);
+  for (let i = 0; i < 3; i++) world.server.frame(0, sealedSound(sender, i));
+  assert.equal(world.output.frames.length, 3);
+});
+
+test('rtsp play: RTSPS without SRTP goes by TCP unless UDP is asked for', () => {
+  for (const [transport, asked] of [
+    ['auto', TCP],
+    ['udp', 'RTP/AVP;unicast;client_port=40000-40001'],
+  ] as const) {
+    const world = new World(transport, SECURE_URL);
+    world.server.asked(`OPTIONS ${SECURE_URL}`);
+    world.server.answer(200);
+    world.server.asked(`DESCRIBE ${SECURE_URL}`);
+    world.server.answer(200, [`Content-Base: ${SECURE_URL}/`], ONE);
+    assert.equal(world.setUp(`${SECURE_URL}/trackID=0`, asked), asked);
+  }
+});
+
+test('rtsp play: SRTP whose keys are missing or cannot be read', () => {
+  for (const [line, reason] of [
+    ['a=x', /SRTP whose keys are not told$/],
+    ['a=key-mgmt:mikey AAAA', /SRTP whose keys are in a MIKEY message that cannot be read$/],
+  ] as const) {
+    const world = new World('udp').options().described(secure(line));
+    world.setUp(`${URL}/trackID=0`, SAVP);
+    assert.match(world.told.join(), reason);
+  }
 });

@@ -22,7 +22,13 @@ class World {
   constructor(url = URL) {
     this.server = new RtspAnswers((bytes) => this.session.receive(bytes, this.us));
     this.session = new RtspRecordSession(
-      { url: parseRtspUrl(url), userAgent: 'Test/1', description: DESCRIPTION, via: ['one', 'two'] },
+      {
+        url: parseRtspUrl(url),
+        userAgent: 'Test/1',
+        description: DESCRIPTION,
+        via: ['one', 'two'],
+        keys: null,
+      },
       {
         write: (bytes) => this.server.write(bytes),
         onRecording: (channels) =>
