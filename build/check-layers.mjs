@@ -19,7 +19,10 @@ const LAYER = {
   codec: 1,
   wire: 2,
   media: 3,
+  audio: 2,
   srt: 3,
+  ice: 3,
+  dtls: 3,
   packaging: 4,
   config: 5,
   runtime: 5,
@@ -28,6 +31,8 @@ const LAYER = {
   recordings: 5,
   'media-file': 5,
   origin: 5,
+  rtc: 5,
+  transcode: 5,
   protocol: 6,
   service: 7,
   app: 8,
@@ -35,8 +40,12 @@ const LAYER = {
 const NEVER = {
   crypto: ['codec'],
   codec: ['crypto'],
-  media: ['wire', 'crypto', 'srt'],
+  media: ['wire', 'crypto', 'srt', 'ice', 'dtls', 'audio'],
   srt: ['codec', 'media'],
+  audio: ['wire', 'crypto'],
+  wire: ['audio'],
+  ice: ['codec', 'media', 'srt', 'dtls'],
+  dtls: ['codec', 'media', 'srt', 'ice'],
 };
 /** Layers 0 to 4 are the data plane: synchronous, no I/O, no timers. */
 const DATA_PLANE_TOP = 4;
@@ -76,6 +85,8 @@ function checkFile(file) {
     problems.push(`${file}: ${lines} lines, ${SOFT_LINES} are the limit`);
   if (layer === undefined) return;
   for (const target of imports.get(file)) {
+    // A file of a package that its own list of exports does not name.
+    if (target.startsWith('../node_modules/')) continue;
     const [targetFolder, targetPart] = target.split('/');
     const targetLayer = LAYER[targetFolder];
     if (targetLayer === undefined) {

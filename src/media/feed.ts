@@ -46,6 +46,8 @@ export interface FeedFormat {
   readonly name: string;
   /** What it wants of sound; without it every track comes as it is. */
   readonly sound?: SoundNeed;
+  /** Its bytes go to other threads. */
+  readonly isShared?: boolean;
   open(source: FeedSource): FeedEncoder;
 }
 
@@ -93,6 +95,8 @@ const NOTHING = new Uint8Array(0);
 export class Feed {
   readonly format: FeedFormat;
   readonly limits: FeedLimits;
+  /** What it is made from. */
+  readonly source: FeedSource;
   readonly chunks = new Ring<Chunk>(64);
   readonly subscriptions: Subscription[] = [];
   readonly encoder: FeedEncoder;
@@ -117,7 +121,7 @@ export class Feed {
   /** Next subscription of a flush that was interrupted to let others run; -1 = none. */
   resumeAt = -1;
   ended = false;
-  private readonly slab = new SlabWriter(FEED_SLAB_BYTES);
+  private readonly slab: SlabWriter;
   private points: AccessPoint[] = [];
   private runFrom = -1;
   private runLimit = -1;
@@ -127,6 +131,8 @@ export class Feed {
   constructor(format: FeedFormat, source: FeedSource, limits: FeedLimits) {
     this.format = format;
     this.limits = limits;
+    this.source = source;
+    this.slab = new SlabWriter(FEED_SLAB_BYTES, format.isShared);
     this.encoder = format.open(source);
   }
 

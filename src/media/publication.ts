@@ -186,6 +186,8 @@ export interface PublicationOwner {
   readonly source?: OnDemandSource;
   /** Fills in for publishers: it stands beside anybody, gives way to anybody, and is ended then. */
   readonly yields?: boolean;
+  /** Asks the publisher for a key frame; it limits how often it does. Not there: it cannot. */
+  requestKeyFrame?(): void;
   /** It became the active one, or stands by again. */
   stateChanged?(state: 'active' | 'standby'): void;
   /** Called when the name is taken away (take-over, kick, shutdown): the session must close. */

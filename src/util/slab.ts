@@ -23,11 +23,14 @@ export class SlabWriter implements ByteTarget {
   slab: Buffer;
   used = 0;
   private slabStartedUs = 0;
+  /** Other threads read it. */
+  private readonly isShared: boolean;
   private readonly minSlabBytes: number;
   private nextSlabBytes: number;
 
   /** A writer whose bytes are sent wants large slabs: where one ends, a flush needs a second write. */
-  constructor(minSlabBytes = MIN_SLAB_BYTES) {
+  constructor(minSlabBytes = MIN_SLAB_BYTES, isShared = false) {
+    this.isShared = isShared;
     this.minSlabBytes = minSlabBytes;
     this.nextSlabBytes = minSlabBytes;
     this.slab = EMPTY_SLAB;
@@ -57,7 +60,8 @@ export class SlabWriter implements ByteTarget {
     }
     this.slabStartedUs = nowUs;
     // allocUnsafeSlow: its own memory, not a view into the pool that Node shares with everything else.
-    this.slab = Buffer.allocUnsafeSlow(Math.max(bytes, this.nextSlabBytes));
+    const size = Math.max(bytes, this.nextSlabBytes);
+    this.slab = this.isShared ? Buffer.from(new SharedArrayBuffer(size)) : Buffer.allocUnsafeSlow(size);
     this.used = 0;
   }
 }

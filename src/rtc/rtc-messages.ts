@@ -1,0 +1,77 @@
+/** What the main thread and a thread of WebRTC say to each other. Peers and feeds have numbers that are never reused. */
+import type { RtcDescription } from './rtc-description.ts';
+import type { RtcPeerStatistics } from './rtc-peer.ts';
+
+/** What a thread is started with. */
+export interface RtcThreadData {
+  /** `performance.timeOrigin` of the main thread: all threads count time from there. */
+  readonly timeOrigin: number;
+  /** Local addresses; '' = all of IPv4 and IPv6. */
+  readonly hosts: readonly string[];
+  /** 0 = any. */
+  readonly port: number;
+  readonly tcp: boolean;
+  /** One 32-bit count of the messages that the thread has taken. */
+  readonly taken: SharedArrayBuffer;
+  readonly certificate: { readonly key: string; readonly cert: string };
+}
+
+export type ToRtcThread =
+  | {
+      readonly type: 'open';
+      readonly peer: number;
+      readonly description: RtcDescription;
+      /** -1: it plays nothing. */
+      readonly feed: number;
+      /** Our addresses, when we call. */
+      readonly localAddresses: readonly string[];
+    }
+  | { readonly type: 'candidates'; readonly peer: number; readonly lines: readonly string[] }
+  | {
+      readonly type: 'restart';
+      readonly peer: number;
+      readonly ufrag: string;
+      readonly password: string;
+      readonly remoteUfrag: string;
+    }
+  | { readonly type: 'key'; readonly peer: number; readonly media: number; readonly layer: number }
+  | { readonly type: 'close'; readonly peer: number }
+  | {
+      readonly type: 'feed';
+      readonly feed: number;
+      readonly clockRates: readonly number[];
+    }
+  | { readonly type: 'feed-keys'; readonly feed: number; readonly canRequest: boolean }
+  | { readonly type: 'slab'; readonly feed: number; readonly slab: SharedArrayBuffer | ArrayBuffer }
+  /** A piece of the latest slab of the feed. */
+  | { readonly type: 'bytes'; readonly feed: number; readonly start: number; readonly end: number }
+  | { readonly type: 'feed-end'; readonly feed: number }
+  | { readonly type: 'stop' };
+
+export type FromRtcThread =
+  | { readonly type: 'listening'; readonly port: number; readonly hasTcp: boolean }
+  | {
+      readonly type: 'failed';
+      readonly code: string;
+      readonly message: string;
+      readonly host: string;
+      readonly transport: string;
+    }
+  | { readonly type: 'connected'; readonly peer: number; readonly remote: string }
+  | { readonly type: 'closed'; readonly peer: number; readonly reason: string }
+  | { readonly type: 'key-needed'; readonly feed: number }
+  | {
+      readonly type: 'media';
+      readonly peer: number;
+      readonly bytes: ArrayBuffer;
+      /** For each packet: media, layer, 1 for RTCP, start, end, arrival in microseconds. */
+      readonly packets: Float64Array;
+    }
+  | {
+      readonly type: 'statistics';
+      readonly peers: readonly { readonly peer: number; readonly statistics: RtcPeerStatistics }[];
+    }
+  | { readonly type: 'trouble'; readonly event: string; readonly cause: string };
+
+/** Numbers for each packet of `media`. */
+export const PACKET_FIELDS = 6;

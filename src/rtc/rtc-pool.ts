@@ -1,0 +1,112 @@
+/** The threads of WebRTC. Each has its own port; a connection stays on the thread that it was made on. */
+import type { StreamHub } from '../media/stream-hub.ts';
+import type { StreamKey } from '../media/stream-key.ts';
+import type { StartWorker } from '../runtime/worker-thread.ts';
+import { RejectedError } from '../util/errors.ts';
+import { RtcLink } from './rtc-link.ts';
+import { RtcThread } from './rtc-thread.ts';
+
+export interface RtcPoolOptions {
+  readonly startWorker: StartWorker;
+  readonly hub: StreamHub;
+  readonly threads: number;
+  readonly hosts: readonly string[];
+  /** Of the first thread; the others have the numbers after it. 0 = any. */
+  readonly port: number;
+  readonly tcp: boolean;
+  readonly certificate: { readonly key: string; readonly cert: string };
+  readonly maxConnections: number;
+  readonly onTrouble: (event: string, cause: string) => void;
+  /** A thread broke off. */
+  readonly onEnd: (reason: string) => void;
+}
+
+export class RtcPool {
+  private readonly options: RtcPoolOptions;
+  private readonly threads: RtcThread[] = [];
+  private readonly links = new Map<RtcThread, Map<string, RtcLink>>();
+  private closed = false;
+
+  constructor(options: RtcPoolOptions) {
+    this.options = options;
+  }
+
+  /** Rejects with an RtcThreadError when a port cannot be had. */
+  async start(): Promise<void> {
+    for (let at = 0; at < this.options.threads; at++) await this.startThread(at);
+  }
+
+  private async startThread(at: number): Promise<void> {
+    const { startWorker, hosts, port, tcp, certificate, onTrouble } = this.options;
+    const links = new Map<string, RtcLink>();
+    const thread: RtcThread = new RtcThread(
+      startWorker,
+      { hosts, port: port === 0 ? 0 : port + at, tcp, certificate },
+      {
+        onKeyNeeded: (feed) => {
+          for (const link of links.values()) if (link.feedId === feed) link.requestKey();
+        },
+        onTrouble,
+        onEnd: (reason) => {
+          const index = this.threads.indexOf(thread);
+          for (const link of links.values()) link.close();
+          if (index < 0 || this.closed) return;
+          this.threads.splice(index, 1);
+          this.options.onEnd(reason);
+          // Its port is free now; a thread that cannot be started again is missed, the others go on.
+          this.startThread(at).catch((error: Error) => onTrouble('webrtc.thread', error.message));
+        },
+      },
+    );
+    this.links.set(thread, links);
+    await thread.listening();
+    this.threads.push(thread);
+  }
+
+  get ports(): readonly number[] {
+    return this.threads.map(({ port }) => port);
+  }
+
+  get connectionCount(): number {
+    return this.threads.reduce((sum, thread) => sum + thread.connectionCount, 0);
+  }
+
+  /** The thread for a new connection; throws RejectedError when there are too many. */
+  pick(): RtcThread {
+    const { maxConnections } = this.options;
+    if (this.connectionCount >= maxConnections)
+      throw new RejectedError('limit', `There are ${maxConnections} WebRTC connections already.`);
+    let best: RtcThread | undefined;
+    for (const thread of this.threads)
+      if (best === undefined || thread.connectionCount < best.connectionCount) best = thread;
+    if (best === undefined) throw new RejectedError('limit', 'No thread for WebRTC runs now.');
+    return best;
+  }
+
+  /** The stream on this thread; throws RejectedError as `hub.subscribe` does. Who does not `add` itself must close it. */
+  link(thread: RtcThread, key: StreamKey, waitMs: number): RtcLink {
+    const links = this.links.get(thread)!;
+    const known = links.get(key.text);
+    if (known !== undefined) return known;
+    const link = new RtcLink(this.options.hub, key, thread, waitMs, () => {
+      if (links.get(key.text) === link) links.delete(key.text);
+    });
+    links.set(key.text, link);
+    return link;
+  }
+
+  /** Tells the threads what changed about streams; call it about once a second. */
+  look(): void {
+    for (const links of this.links.values()) for (const link of links.values()) link.look();
+  }
+
+  stop(): void {
+    this.closed = true;
+    for (const thread of this.threads) thread.stop();
+  }
+
+  destroy(): void {
+    this.closed = true;
+    for (const thread of this.threads) thread.destroy();
+  }
+}

@@ -1,0 +1,212 @@
+/** A thread of WebRTC as the main thread sees it: its port, its connections, the streams that it is given. */
+import type { StartWorker, WorkerThread } from '../runtime/worker-thread.ts';
+import type { RtcDescription } from './rtc-description.ts';
+import type { FromRtcThread, RtcThreadData, ToRtcThread } from './rtc-messages.ts';
+import type { RtcPeerStatistics } from './rtc-peer.ts';
+
+const HEAP_MB = 512;
+/** Messages that the thread has not taken: beyond it streams are held back, as for a player that is too slow. */
+const MAX_UNTAKEN = 4096;
+
+/** What a connection tells; nothing after `onClosed`. */
+export interface RtcConnectionEvents {
+  onConnected(remote: string): void;
+  /** Received packets, in plain; PACKET_FIELDS numbers for each (rtc-messages.ts). Memory is the receiver's. */
+  onPackets(bytes: Uint8Array, packets: Float64Array): void;
+  onStatistics(statistics: RtcPeerStatistics): void;
+  onClosed(reason: string): void;
+}
+
+export interface RtcThreadEvents {
+  onKeyNeeded(feed: number): void;
+  onTrouble(event: string, cause: string): void;
+  /** The thread is over, and with it all its connections. */
+  onEnd(reason: string): void;
+}
+
+/** The thread could not open its port. */
+export class RtcThreadError extends Error {
+  readonly code: string;
+  readonly host: string;
+  readonly transport: string;
+
+  constructor(code: string, message: string, host: string, transport: string) {
+    super(message);
+    this.code = code;
+    this.host = host;
+    this.transport = transport;
+  }
+}
+
+export class RtcThread {
+  port = 0;
+  hasTcp = false;
+  private readonly events: RtcThreadEvents;
+  private readonly worker: WorkerThread;
+  private readonly connections = new Map<number, RtcConnection>();
+  private readonly taken: Int32Array;
+  private posted = 0;
+  private ready: { resolve: () => void; reject: (error: Error) => void } | null = null;
+  private isOver = false;
+  private nextId = 1;
+
+  constructor(
+    startWorker: StartWorker,
+    data: Omit<RtcThreadData, 'taken' | 'timeOrigin'>,
+    events: RtcThreadEvents,
+  ) {
+    this.events = events;
+    const taken = new SharedArrayBuffer(4);
+    this.taken = new Int32Array(taken);
+    this.worker = startWorker('rtc', {
+      data: { ...data, taken, timeOrigin: performance.timeOrigin } satisfies RtcThreadData,
+      heapMb: HEAP_MB,
+      onMessage: (message) => this.receive(message as FromRtcThread),
+      onEnd: (reason) => this.onEnd(reason),
+    });
+  }
+
+  get connectionCount(): number {
+    return this.connections.size;
+  }
+
+  get ended(): boolean {
+    return this.isOver;
+  }
+
+  /** A number for a feed or a connection. */
+  newId(): number {
+    return this.nextId++;
+  }
+
+  /** Resolves when the port is open; rejects with an RtcThreadError. */
+  listening(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.ready = { resolve, reject };
+    });
+  }
+
+  /** False while the thread does not keep up. */
+  get isFree(): boolean {
+    return ((this.posted - Atomics.load(this.taken, 0)) | 0) < MAX_UNTAKEN;
+  }
+
+  post(message: ToRtcThread): void {
+    this.posted++;
+    this.worker.post(message);
+  }
+
+  /** `feed` -1: it plays nothing. `localAddresses`: ours, when we call. */
+  open(
+    description: RtcDescription,
+    feed: number,
+    localAddresses: readonly string[],
+    events: RtcConnectionEvents,
+  ): RtcConnection {
+    const connection = new RtcConnection(this, this.newId(), events);
+    this.connections.set(connection.id, connection);
+    this.post({ type: 'open', peer: connection.id, description, feed, localAddresses });
+    return connection;
+  }
+
+  forget(connection: RtcConnection): void {
+    this.connections.delete(connection.id);
+  }
+
+  private receive(message: FromRtcThread): void {
+    switch (message.type) {
+      case 'listening':
+        this.port = message.port;
+        this.hasTcp = message.hasTcp;
+        this.ready?.resolve();
+        return;
+      case 'failed':
+        this.ready?.reject(
+          new RtcThreadError(message.code, message.message, message.host, message.transport),
+        );
+        return;
+      case 'connected':
+        this.connections.get(message.peer)?.events.onConnected(message.remote);
+        return;
+      case 'closed':
+        this.connections.get(message.peer)?.ended(message.reason);
+        return;
+      case 'media':
+        this.connections.get(message.peer)?.events.onPackets(new Uint8Array(message.bytes), message.packets);
+        return;
+      case 'statistics':
+        for (const { peer, statistics } of message.peers)
+          this.connections.get(peer)?.events.onStatistics(statistics);
+        return;
+      case 'key-needed':
+        this.events.onKeyNeeded(message.feed);
+        return;
+      case 'trouble':
+        this.events.onTrouble(message.event, message.cause);
+        return;
+      default:
+    }
+  }
+
+  private onEnd(reason: string): void {
+    this.isOver = true;
+    this.ready?.reject(new RtcThreadError('', reason, '', ''));
+    for (const connection of [...this.connections.values()]) connection.ended('a thread of the server ended');
+    this.events.onEnd(reason);
+  }
+
+  stop(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    for (const connection of [...this.connections.values()]) connection.ended('the server stops');
+    this.post({ type: 'stop' });
+  }
+
+  /** Wherever it is. */
+  destroy(): void {
+    this.worker.stop();
+  }
+}
+
+export class RtcConnection {
+  readonly thread: RtcThread;
+  readonly id: number;
+  readonly events: RtcConnectionEvents;
+  private isOver = false;
+
+  constructor(thread: RtcThread, id: number, events: RtcConnectionEvents) {
+    this.thread = thread;
+    this.id = id;
+    this.events = events;
+  }
+
+  /** `candidate:` attributes of the peer. */
+  addCandidates(lines: readonly string[]): void {
+    if (!this.isOver) this.thread.post({ type: 'candidates', peer: this.id, lines });
+  }
+
+  /** ICE restart with these credentials of ours. */
+  restart(ufrag: string, password: string, remoteUfrag: string): void {
+    if (!this.isOver) this.thread.post({ type: 'restart', peer: this.id, ufrag, password, remoteUfrag });
+  }
+
+  requestKey(media: number, layer: number): void {
+    if (!this.isOver) this.thread.post({ type: 'key', peer: this.id, media, layer });
+  }
+
+  /** Without an event. Idempotent. */
+  close(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.thread.forget(this);
+    this.thread.post({ type: 'close', peer: this.id });
+  }
+
+  /** The thread says that it is over. */
+  ended(reason: string): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.thread.forget(this);
+    this.events.onClosed(reason);
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * The RTP packets of one stream as a thread holds them for all its players: the frames of the feed `webrtc` (views of
+ * shared memory: a mark, then `$`, channel, length, packet, repeated), from the latest key frame on and for a few seconds, so that
+ * lost packets can be sent again and who joins gets a picture at once.
+ */
+import { FRAME_KEY } from '../../media/frame.ts';
+import { FRAME_MARK_BYTES, FRAME_MARK_CHANNEL } from '../../packaging/webrtc-frame-mark.ts';
+import { Ring } from '../../util/ring.ts';
+import { parseRtcp } from '../../wire/rtp/rtcp.ts';
+
+/** Of an interleaved packet. */
+export const CHUNK_HEADER_BYTES = 4;
+const KEEP_US = 2_000_000;
+/** A GOP that is longer than one of these is not kept: who joins waits for the next key frame. */
+const MAX_KEPT_US = 20_000_000;
+const MAX_KEPT_BYTES = 16 * 1024 * 1024;
+
+/** Ready packets of one frame, or of reports. */
+export class StoredChunk {
+  readonly slab: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+  readonly isKey: boolean;
+  readonly dtsUs: number;
+  /** Of the first RTP packet in it, -1 when there is none; all are of one track. */
+  readonly track: number;
+
+  constructor(slab: Uint8Array, start: number, end: number, isKey: boolean, dtsUs: number, track: number) {
+    this.slab = slab;
+    this.start = start;
+    this.end = end;
+    this.isKey = isKey;
+    this.dtsUs = dtsUs;
+    this.track = track;
+  }
+}
+
+/** A moment on the wall and on the RTP clock of a track, as the feed's sender report told it. */
+export class TrackClock {
+  ntpSeconds = 0;
+  ntpFraction = 0;
+  rtpTime = 0;
+  /** When it was told, monotonic microseconds; NaN = not yet. */
+  atUs = Number.NaN;
+}
+
+/** Whoever plays from the store. */
+export interface StoreReader {
+  /** A chunk was pushed. */
+  onChunk(nowUs: number): void;
+  /** The tracks are others now: nothing of before fits. */
+  onTracks(): void;
+}
+
+export class FeedStore {
+  readonly chunks = new Ring<StoredChunk>(256);
+  /** By track; clock rates in Hz. */
+  clockRates: readonly number[] = [];
+  readonly clocks: TrackClock[] = [];
+  /** The publisher makes a key frame when it is asked. */
+  canRequestKey = false;
+  /** Position of the latest key frame that is held; -1 = none. */
+  latestKey = -1;
+  private readonly onKeyNeeded: () => void;
+  private bytes = 0;
+  private readers: readonly StoreReader[] = [];
+
+  constructor(onKeyNeeded: () => void) {
+    this.onKeyNeeded = onKeyNeeded;
+  }
+
+  setTracks(clockRates: readonly number[]): void {
+    this.clockRates = clockRates;
+    while (this.clocks.length < clockRates.length) this.clocks.push(new TrackClock());
+    for (const reader of this.readers) reader.onTracks();
+  }
+
+  add(reader: StoreReader): void {
+    this.readers = [...this.readers, reader];
+  }
+
+  remove(reader: StoreReader): void {
+    this.readers = this.readers.filter((known) => known !== reader);
+  }
+
+  get readerCount(): number {
+    return this.readers.length;
+  }
+
+  get bytesHeld(): number {
+    return this.bytes;
+  }
+
+  requestKey(): void {
+    if (this.canRequestKey) this.onKeyNeeded();
+  }
+
+  /** Hot path. Bytes of the feed from one slab: whole marked frames, and reports between them. */
+  push(slab: Uint8Array, start: number, end: number, nowUs: number): void {
+    let from = -1;
+    for (let at = start; at + CHUNK_HEADER_BYTES <= end; ) {
+      const channel = slab[at + 1]!;
+      const next = at + CHUNK_HEADER_BYTES + ((slab[at + 2]! << 8) | slab[at + 3]!);
+      if (channel === FRAME_MARK_CHANNEL) {
+        if (from >= 0) this.pushChunk(slab, from, at, nowUs);
+        from = at;
+      } else if ((channel & 1) === 1) {
+        this.takeReport(channel >> 1, slab.subarray(at + CHUNK_HEADER_BYTES, next), nowUs);
+      }
+      at = next;
+    }
+    if (from >= 0) this.pushChunk(slab, from, end, nowUs);
+  }
+
+  private pushChunk(slab: Uint8Array, mark: number, end: number, nowUs: number): void {
+    const { chunks } = this;
+    const isKey = (slab[mark + 4]! & FRAME_KEY) !== 0;
+    const dtsUs = readDouble(slab, mark + 8);
+    const start = mark + FRAME_MARK_BYTES;
+    const position = chunks.push(new StoredChunk(slab, start, end, isKey, dtsUs, trackOf(slab, start, end)));
+    this.bytes += end - start;
+    if (isKey) this.latestKey = position;
+    this.trim(dtsUs);
+    const { readers } = this;
+    for (let i = 0; i < readers.length; i++) readers[i]!.onChunk(nowUs);
+  }
+
+  private takeReport(track: number, bytes: Uint8Array, nowUs: number): void {
+    const clock = this.clocks[track];
+    if (clock === undefined) return;
+    for (const packet of parseRtcp(bytes)) {
+      if (packet.type !== 'sr') continue;
+      clock.ntpSeconds = packet.ntpSeconds;
+      clock.ntpFraction = packet.ntpFraction;
+      clock.rtpTime = packet.rtpTime;
+      clock.atUs = nowUs;
+    }
+  }
+
+  private trim(dtsUs: number): void {
+    const { chunks } = this;
+    while (chunks.tail < chunks.head - 1) {
+      const oldest = chunks.at(chunks.tail);
+      const ageUs = dtsUs - oldest.dtsUs;
+      const isOfGop = this.latestKey >= 0 && chunks.tail >= this.latestKey;
+      const isNeeded = isOfGop ? ageUs <= MAX_KEPT_US : ageUs <= KEEP_US;
+      if (isNeeded && this.bytes <= MAX_KEPT_BYTES) break;
+      if (chunks.tail === this.latestKey) this.latestKey = -1;
+      this.bytes -= oldest.end - oldest.start;
+      chunks.dropOldest();
+    }
+  }
+}
+
+/** Of the first RTP packet; -1 when there is none. */
+function trackOf(slab: Uint8Array, start: number, end: number): number {
+  for (let at = start; at + CHUNK_HEADER_BYTES <= end; ) {
+    if ((slab[at + 1]! & 1) === 0) return slab[at + 1]! >> 1;
+    at += CHUNK_HEADER_BYTES + ((slab[at + 2]! << 8) | slab[at + 3]!);
+  }
+  return -1;
+}
+
+const double = new Uint8Array(8);
+const doubleView = new DataView(double.buffer);
+
+function readDouble(bytes: Uint8Array, at: number): number {
+  for (let i = 0; i < 8; i++) double[i] = bytes[at + i]!;
+  return doubleView.getFloat64(0);
+}

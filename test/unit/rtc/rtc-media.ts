@@ -1,0 +1,25 @@
+/** Medias of a description for tests. */
+import type { RtcMedia } from '../../../src/rtc/rtc-description.ts';
+
+export function makeMedia(changes: Partial<RtcMedia> = {}): RtcMedia {
+  return {
+    index: 0,
+    mid: '0',
+    kind: 'video',
+    direction: 'send',
+    codec: 'h264',
+    encodingName: 'H264',
+    clockRate: 90_000,
+    channels: 0,
+    fmtp: '',
+    payloadType: 102,
+    rtxPayloadType: 103,
+    ssrc: 0x1111,
+    rtxSsrc: 0x2222,
+    rids: [],
+    extensions: { mid: 0, rid: 0, repairedRid: 0, absSendTime: 0, transportCc: 0, playoutDelay: 0 },
+    feedback: { nack: true, pli: true, fir: false, transportCc: false, remb: false },
+    feedTrack: 0,
+    ...changes,
+  };
+}

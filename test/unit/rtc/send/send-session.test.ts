@@ -1,0 +1,346 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FRAME_MARK_BYTES, FRAME_MARK_CHANNEL } from '../../../../src/packaging/webrtc-frame-mark.ts';
+import type { RtcMedia } from '../../../../src/rtc/rtc-description.ts';
+import { BandwidthEstimator } from '../../../../src/rtc/send/bandwidth-estimator.ts';
+import { FeedStore } from '../../../../src/rtc/send/feed-store.ts';
+import { SendSession } from '../../../../src/rtc/send/send-session.ts';
+import { parseRtcp, serializeRtcp } from '../../../../src/wire/rtp/rtcp.ts';
+import { RtpExtensionCursor, RtpPacket, writeRtpHeader } from '../../../../src/wire/rtp/rtp-packet.ts';
+import { makeMedia } from '../rtc-media.ts';
+
+const VIDEO_SSRC = 0x1111;
+const AUDIO_SSRC = 0x3333;
+const FRAME_US = 40_000;
+const FRAME_TICKS = 3600;
+
+/** A frame of the feed: mark, then packets of 100 bytes of one track. */
+function frame(track: number, isKey: boolean, dtsUs: number, timestamp: number, packets: number): Buffer {
+  const bytes = Buffer.alloc(FRAME_MARK_BYTES + packets * 116);
+  bytes[0] = 0x24;
+  bytes[1] = FRAME_MARK_CHANNEL;
+  bytes.writeUInt16BE(FRAME_MARK_BYTES - 4, 2);
+  bytes[4] = isKey ? 1 : 0;
+  bytes.writeDoubleBE(dtsUs, 8);
+  for (let i = 0; i < packets; i++) {
+    const at = FRAME_MARK_BYTES + i * 116;
+    bytes[at] = 0x24;
+    bytes[at + 1] = track * 2;
+    bytes.writeUInt16BE(112, at + 2);
+    writeRtpHeader(bytes, at + 4, 96 + track, i === packets - 1, i, timestamp, 0xabc);
+    bytes.fill(track + 1, at + 16, at + 116);
+  }
+  return bytes;
+}
+
+function senderReport(track: number, rtpTime: number): Buffer {
+  const report = serializeRtcp([
+    {
+      type: 'sr',
+      ssrc: 0xabc,
+      ntpSeconds: 1000,
+      ntpFraction: 0,
+      rtpTime,
+      packets: 1,
+      octets: 1,
+      reports: [],
+    },
+  ]);
+  const bytes = Buffer.alloc(report.length + 4);
+  bytes[0] = 0x24;
+  bytes[1] = track * 2 + 1;
+  bytes.writeUInt16BE(report.length, 2);
+  report.copy(bytes, 4);
+  return bytes;
+}
+
+class World {
+  nowUs = 1_000_000;
+  keysAsked = 0;
+  readonly store = new FeedStore(() => this.keysAsked++);
+  readonly packets: {
+    ssrc: number;
+    type: number;
+    sequence: number;
+    time: number;
+    marker: boolean;
+    payload: number[];
+  }[] = [];
+  readonly numbers: number[] = [];
+  readonly control: Uint8Array[] = [];
+  private readonly parsed = new RtpPacket();
+  private next = 0;
+
+  constructor() {
+    this.store.setTracks([90_000, 48_000]);
+  }
+
+  play(medias: readonly RtcMedia[] = [makeMedia(), audio()]): SendSession {
+    const session = new SendSession(
+      medias,
+      'cname',
+      this.store,
+      {
+        sendRtp: (header, length, payload) => this.take(Buffer.concat([header.subarray(0, length), payload])),
+        sendRtcp: (compound) => this.control.push(Uint8Array.from(compound)),
+      },
+      new BandwidthEstimator(),
+    );
+    session.start(this.nowUs);
+    return session;
+  }
+
+  private take(bytes: Buffer): void {
+    const { parsed } = this;
+    assert.ok(parsed.parse(bytes));
+    const { ssrc, payloadType: type, sequence, timestamp: time, marker, payloadStart, payloadEnd } = parsed;
+    const cursor = new RtpExtensionCursor().reset(parsed);
+    while (cursor.advance()) if (cursor.id === 5) this.numbers.push(bytes.readUInt16BE(cursor.start));
+    this.packets.push({
+      ssrc,
+      type,
+      sequence,
+      time,
+      marker,
+      payload: [...bytes.subarray(payloadStart, payloadEnd)],
+    });
+  }
+
+  /** One picture of the stream, 40 ms after the one before. */
+  picture(isKey = false, packets = 2): void {
+    this.nowUs += FRAME_US;
+    const bytes = frame(0, isKey, this.next * FRAME_US, this.next * FRAME_TICKS, packets);
+    this.next++;
+    this.store.push(bytes, 0, bytes.length, this.nowUs);
+  }
+
+  sound(): void {
+    const bytes = frame(1, false, this.next * FRAME_US, this.next * 1920, 1);
+    this.store.push(bytes, 0, bytes.length, this.nowUs);
+  }
+
+  takePackets() {
+    return this.packets.splice(0);
+  }
+}
+
+function audio(): RtcMedia {
+  return makeMedia({
+    index: 1,
+    mid: '1',
+    kind: 'audio',
+    codec: 'opus',
+    clockRate: 48_000,
+    payloadType: 111,
+    rtxPayloadType: -1,
+    ssrc: AUDIO_SSRC,
+    rtxSsrc: 0,
+    feedTrack: 1,
+  });
+}
+
+test('who joins in the middle of a GOP gets it from its key frame on, with times that lead up to the newest', () => {
+  const world = new World();
+  world.picture(true);
+  for (let i = 0; i < 9; i++) world.picture();
+  world.sound();
+  world.play();
+  const sent = world.takePackets();
+  assert.equal(sent.length, 20, 'pictures of the past, no sound of the past');
+  assert.ok(sent.every(({ ssrc, type }) => ssrc === VIDEO_SSRC && type === 102));
+  const steps = sent.slice(2).map(({ time }, i) => (time - sent[i]!.time) >>> 0);
+  assert.deepEqual(new Set(steps), new Set([90, 0].filter((step) => steps.includes(step))));
+  assert.deepEqual(
+    sent.map(({ sequence }) => (sequence - sent[0]!.sequence) & 0xffff),
+    sent.map((_, i) => i),
+  );
+  world.picture();
+  world.sound();
+  const live = world.takePackets();
+  assert.equal((live[0]!.time - sent.at(-1)!.time) >>> 0, FRAME_TICKS, 'the live edge has its own times');
+  assert.deepEqual(
+    live.map(({ ssrc }) => ssrc),
+    [VIDEO_SSRC, VIDEO_SSRC, AUDIO_SSRC],
+  );
+});
+
+test('without a key frame the sound begins, and the publisher is asked for a picture', () => {
+  const world = new World();
+  world.store.canRequestKey = true;
+  world.play();
+  assert.equal(world.keysAsked, 1);
+  world.picture();
+  world.sound();
+  assert.deepEqual(
+    world.takePackets().map(({ ssrc }) => ssrc),
+    [AUDIO_SSRC],
+  );
+  world.picture(true);
+  assert.deepEqual(
+    world.takePackets().map(({ ssrc }) => ssrc),
+    [VIDEO_SSRC, VIDEO_SSRC],
+  );
+});
+
+test('a lost packet is sent again by RTX with its number in front, but not twice within a moment', () => {
+  const world = new World();
+  const session = world.play();
+  world.picture(true);
+  const [first] = world.takePackets();
+  const nack = serializeRtcp([
+    { type: 'rr', ssrc: 9, reports: [] },
+    { type: 'nack', ssrc: 9, mediaSsrc: VIDEO_SSRC, sequences: [first!.sequence] },
+  ]);
+  world.nowUs += 50_000;
+  session.onRtcp(nack, world.nowUs);
+  session.onRtcp(nack, world.nowUs + 1000);
+  const [again, ...rest] = world.takePackets();
+  assert.equal(rest.length, 0);
+  assert.deepEqual([again!.ssrc, again!.type, again!.time], [0x2222, 103, first!.time]);
+  assert.deepEqual(again!.payload, [first!.sequence >> 8, first!.sequence & 255, ...first!.payload]);
+  assert.equal(session.statistics().resent, 1);
+});
+
+test('without RTX a lost packet is the very same packet, with the same transport number', () => {
+  const world = new World();
+  const extensions = { ...makeMedia().extensions, transportCc: 5 };
+  const session = world.play([makeMedia({ rtxPayloadType: -1, extensions })]);
+  world.picture(true);
+  const [first] = world.takePackets();
+  const [number] = world.numbers;
+  session.onRtcp(
+    serializeRtcp([{ type: 'nack', ssrc: 9, mediaSsrc: VIDEO_SSRC, sequences: [first!.sequence] }]),
+    world.nowUs + 100_000,
+  );
+  assert.deepEqual(world.takePackets(), [first]);
+  assert.equal(world.numbers.at(-1), number);
+});
+
+test('a request for a picture is handed on when the publisher can make one', () => {
+  const world = new World();
+  world.store.canRequestKey = true;
+  const session = world.play();
+  world.picture(true);
+  world.takePackets();
+  const before = world.keysAsked;
+  session.onRtcp(serializeRtcp([{ type: 'pli', ssrc: 9, mediaSsrc: VIDEO_SSRC }]), world.nowUs);
+  assert.equal(world.keysAsked, before + 1);
+  assert.equal(world.takePackets().length, 0);
+});
+
+test('else it is answered from the GOP that is held, between the newest picture and the next', () => {
+  const world = new World();
+  const session = world.play();
+  world.picture(true);
+  for (let i = 0; i < 24; i++) world.picture();
+  const before = world.takePackets();
+  world.nowUs += 600_000;
+  session.onRtcp(serializeRtcp([{ type: 'pli', ssrc: 9, mediaSsrc: VIDEO_SSRC }]), world.nowUs);
+  const replay = world.takePackets();
+  assert.equal(replay.length, before.length);
+  const newest = before.at(-1)!.time;
+  const offsets = replay.map(({ time }) => (time - newest) >>> 0);
+  assert.ok(
+    offsets.every(
+      (offset, i) => offset > 0 && offset < FRAME_TICKS && (i === 0 || offset >= offsets[i - 1]!),
+    ),
+  );
+  world.picture();
+  assert.ok((world.takePackets()[0]!.time - newest) >>> 0 >= FRAME_TICKS);
+  session.onRtcp(serializeRtcp([{ type: 'pli', ssrc: 9, mediaSsrc: VIDEO_SSRC }]), world.nowUs);
+  assert.equal(world.takePackets().length, 0, 'a flood of requests is answered once');
+  assert.equal(session.statistics().replays, 1);
+});
+
+test('a large burst is paced, and goes on with the ticks', () => {
+  const world = new World();
+  const session = world.play();
+  world.picture(true, 1000);
+  const atOnce = world.takePackets().length;
+  assert.ok(atOnce > 100 && atOnce < 400, `${atOnce}`);
+  let ticks = 0;
+  while (world.takePackets().length > 0 || ticks === 0) {
+    world.nowUs += session.tick(world.nowUs);
+    ticks++;
+    session.tick(world.nowUs);
+    assert.ok(ticks < 100);
+  }
+  assert.equal(session.statistics().packets, 1000);
+});
+
+test('sender reports tell the stream time of now, on the clock of the player', () => {
+  const world = new World();
+  const bytes = senderReport(0, 0);
+  world.store.push(bytes, 0, bytes.length, world.nowUs);
+  const session = world.play();
+  world.picture(true);
+  const sent = world.takePackets();
+  world.nowUs += 2_000_000;
+  world.control.length = 0;
+  session.tick(world.nowUs);
+  const [report] = parseRtcp(world.control[0]!);
+  assert.ok(report?.type === 'sr');
+  assert.equal(report.ssrc, VIDEO_SSRC);
+  assert.equal(report.ntpSeconds, 1002);
+  // 2.04 s after the moment of RTP time 0, which the first picture had.
+  assert.equal((report.rtpTime - sent[0]!.time) >>> 0, (90_000 * 204) / 100);
+  assert.equal(report.packets, 2);
+});
+
+test('loss, jitter and round trip come from the reports of the player', () => {
+  const world = new World();
+  const bytes = senderReport(0, 0);
+  world.store.push(bytes, 0, bytes.length, world.nowUs);
+  const session = world.play();
+  world.picture(true);
+  world.nowUs += 1_000_000;
+  session.tick(world.nowUs);
+  const sr = parseRtcp(world.control.at(-1)!)[0]!;
+  assert.ok(sr.type === 'sr');
+  const lastSr = (((sr.ntpSeconds & 0xffff) << 16) | (sr.ntpFraction >>> 16)) >>> 0;
+  const block = {
+    ssrc: VIDEO_SSRC,
+    fractionLost: 64,
+    lost: 12,
+    highestSequence: 5,
+    jitter: 900,
+    lastSr,
+    delaySinceLastSr: 0x8000,
+  };
+  session.onRtcp(serializeRtcp([{ type: 'rr', ssrc: 9, reports: [block] }]), world.nowUs + 530_000);
+  const { lossShare, lost, jitterUs, roundTripUs } = session.statistics();
+  assert.deepEqual([lossShare, lost, jitterUs], [0.25, 12, 10_000]);
+  assert.equal(Math.round(roundTripUs), 30_000);
+});
+
+test('a player that falls a second behind loses pictures up to a key frame and keeps its sound', () => {
+  const world = new World();
+  const session = world.play();
+  world.picture(true, 16_000);
+  for (let i = 0; i < 120; i++) {
+    world.picture(false, 40);
+    world.sound();
+  }
+  world.takePackets();
+  const { framesSkipped } = session.statistics();
+  assert.ok(framesSkipped > 0);
+  world.nowUs += 100_000;
+  session.tick(world.nowUs);
+  world.takePackets();
+  world.picture();
+  world.sound();
+  assert.deepEqual([...new Set(world.takePackets().map(({ ssrc }) => ssrc))], [AUDIO_SSRC]);
+  world.picture(true);
+  assert.equal(world.takePackets()[0]!.ssrc, VIDEO_SSRC);
+});
+
+test('the store keeps the GOP and two seconds, and drops a GOP that never ends', () => {
+  const world = new World();
+  for (let gop = 0; gop < 5; gop++) for (let i = 0; i < 25; i++) world.picture(i === 0);
+  const { store } = world;
+  assert.ok(store.chunks.size <= 80, `${store.chunks.size}`);
+  assert.ok(store.latestKey >= store.chunks.tail);
+  for (let i = 0; i < 1000; i++) world.picture();
+  assert.equal(store.latestKey, -1);
+  assert.ok(store.chunks.size <= 52, `${store.chunks.size}`);
+});
