@@ -29,7 +29,8 @@ export function parseFeedback(attributes: readonly SdpAttribute[]): FeedbackTabl
     const [payloadType = '', ...words] = value.toLowerCase().split(/\s+/);
     const text = words.join(' ');
     const key = KEYS.find((one) => NAMES[one] === text);
-    if (key !== undefined) table.set(payloadType, { ...(table.get(payloadType) ?? NO_FEEDBACK), [key]: true });
+    if (key !== undefined)
+      table.set(payloadType, { ...(table.get(payloadType) ?? NO_FEEDBACK), [key]: true });
   }
   return table;
 }

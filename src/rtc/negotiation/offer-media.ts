@@ -2,8 +2,9 @@
  * One m= section of a peer's description (RFC 8866 section 5.14, RFC 8829 section 5): its payload types with what
  * belongs to each (parameters, feedback, RTX), header extensions, sources and layers.
  */
-import { WEBRTC_PAYLOAD_FORMATS } from '../../packaging/webrtc-feed.ts';
+
 import { CODECS, type CodecId } from '../../codec/codec-id.ts';
+import { WEBRTC_PAYLOAD_FORMATS } from '../../packaging/webrtc-feed.ts';
 import { ProtocolError } from '../../util/errors.ts';
 import type { RtpMapping } from '../../wire/rtp/payload-format.ts';
 import { directionOf, rtpMappingsOf, type SdpDirection } from '../../wire/sdp/media-format.ts';
