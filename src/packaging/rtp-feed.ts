@@ -20,8 +20,8 @@ import { INTERLEAVED_HEADER_BYTES, RtpChunkBuilder, RtpTrackSender } from './rtp
 import { reasonNotInRtp, rtpTracksOf } from './rtp-feed-tracks.ts';
 import { WallClock } from './wall-clock.ts';
 
-/** What fits an Ethernet frame with IPv6, UDP and a tunnel's header. */
-const DEFAULT_PACKET_BYTES = 1460;
+/** With the tag of SRTP it fits an Ethernet frame over IPv6 and UDP (1500 - 40 - 8 - 16). */
+const DEFAULT_PACKET_BYTES = 1432;
 const MIN_PACKET_BYTES = 256;
 const MAX_PACKET_BYTES = 0xffff;
 /** RFC 3550 section 6.2 asks for 5 s on average and less at the start. */
@@ -31,7 +31,7 @@ const MAX_TRACKS = 64;
 const NOTHING = new Uint8Array(0);
 
 export interface RtpFeedOptions {
-  /** Longest packet with its RTP header; named in the variant when it is not the usual 1460. */
+  /** Longest packet with its RTP header; named in the variant when it is not the usual 1432. */
   readonly maxPacketBytes?: number;
   readonly clock?: Clock;
   /** All that there are when they are not given. */

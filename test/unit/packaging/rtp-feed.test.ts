@@ -113,7 +113,7 @@ describe('tracks', () => {
 });
 
 describe('packets', () => {
-  for (const limit of [1460, 1200]) {
+  for (const limit of [1432, 1200]) {
     test(`a frame of 50 000 bytes in packets of at most ${limit}`, () => {
       const encoder = open(new Source(VIDEO, SOUND), new FakeClock(), limit);
       const [first, second] = encodeAll(encoder, [
