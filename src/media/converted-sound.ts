@@ -89,6 +89,10 @@ export class ConvertedSound implements SoundOutput {
     for (const listener of this.listeners) listener.onConversionFailed(this);
   }
 
+  info(): object {
+    return this.conversion.info?.() ?? {};
+  }
+
   /** What was made from this time on. */
   framesFrom(startUs: number): readonly Frame[] {
     const first = this.kept.findIndex(({ pts }) => pts >= startUs);

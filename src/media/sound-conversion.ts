@@ -7,6 +7,7 @@ import type { Track } from './track.ts';
 
 /** What sound is converted to. */
 export type SoundTarget = 'aac' | 'opus';
+export const SOUND_TARGETS: readonly SoundTarget[] = ['aac', 'opus'];
 
 /** Gets what a conversion makes. */
 export interface SoundOutput {
@@ -26,6 +27,8 @@ export interface SoundConversion {
   readonly config: CodecConfig;
   /** Hot path. One frame of the track; the payload is not kept after the call. */
   push(ptsUs: number, durationUs: number, payload: Uint8Array, arrivalUs: number): void;
+  /** What it did so far, for the API. */
+  info?(): object;
   /** Nothing comes out after it. Idempotent. */
   close(): void;
 }

@@ -4,7 +4,14 @@ import type { Feed, FeedSource } from './feed.ts';
 import type { Frame } from './frame.ts';
 import type { FrameConsumer } from './frame-consumer.ts';
 import type { Pump } from './pump.ts';
-import { type ConvertMode, mustConvert, type SoundConverter, type SoundNeed } from './sound-conversion.ts';
+import {
+  type ConvertMode,
+  mustConvert,
+  SOUND_TARGETS,
+  type SoundConverter,
+  type SoundNeed,
+  type SoundTarget,
+} from './sound-conversion.ts';
 import { type RenditionStream, SoundRendition } from './sound-rendition.ts';
 import type { Track } from './track.ts';
 
@@ -88,6 +95,15 @@ export class StreamSound implements RenditionStream {
       converter !== null &&
       mustConvert(track, need, mode, this.stream.protocol) &&
       converter.reasonAgainst(track.config, need.target) === ''
+    );
+  }
+
+  /** What this track could be converted to when an output wants it. */
+  targetsOf(track: Track): readonly SoundTarget[] {
+    const { converter, mode } = this.rules;
+    if (converter === null || mode === 'never' || track.kind !== 'audio') return [];
+    return SOUND_TARGETS.filter(
+      (target) => track.config.codec !== target && converter.reasonAgainst(track.config, target) === '',
     );
   }
 

@@ -234,6 +234,10 @@ export class StreamView {
       language: track.language,
       bytes: stream.statistics.trackBytes(track.id),
       left_out: leftOut,
+      converts_to: stream.sound.targetsOf(track),
+      conversions: stream.sound.conversions
+        .filter(({ trackId }) => trackId === track.id)
+        .map((sound) => ({ target: sound.target, failure: sound.failure, ...sound.info() })),
     };
   }
 
