@@ -5,31 +5,18 @@ import { ByteWriter } from '../../src/util/byte-writer.ts';
 import { ProtocolError } from '../../src/util/errors.ts';
 import type { AmfValue } from '../../src/wire/amf/amf-value.ts';
 import { readAmf0All, writeAmf0 } from '../../src/wire/amf/amf0.ts';
+import { FUZZ_SECONDS, Random } from '../support/fuzz.ts';
 
-const SECONDS = Number(process.env['FUZZ_SECONDS'] ?? 1);
 const SEED = Number(process.env['FUZZ_SEED'] ?? 20_240_818);
 /** Markers and small lengths, so that random bytes go deep. */
 const AMF0_BYTES = [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 0, 0, 0, 1, 2];
 const AMF3_BYTES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 0, 1, 1, 3, 0x0b, 0x13, 0x23];
 
-function random(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
-
-function generate(
-  next: (below: number) => number,
-  leading: readonly number[],
-  alphabet: readonly number[],
-): Buffer {
+function generate(random: Random, leading: readonly number[], alphabet: readonly number[]): Buffer {
   const bytes = [...leading];
-  const count = 1 + next(120);
-  for (let i = 0; i < count; i++) bytes.push(next(6) === 0 ? next(256) : alphabet[next(alphabet.length)]!);
+  const count = 1 + random.below(120);
+  for (let i = 0; i < count; i++)
+    bytes.push(random.below(6) === 0 ? random.below(256) : alphabet[random.below(alphabet.length)]!);
   return Buffer.from(bytes);
 }
 
@@ -47,11 +34,11 @@ for (const [name, leading, alphabet, seed] of [
   ['AMF3', [0x11], AMF3_BYTES, SEED + 1],
 ] as const) {
   test(`fuzz: ${name}`, () => {
-    const next = random(seed);
-    const until = performance.now() + SECONDS * 1000;
+    const random = new Random(seed);
+    const until = performance.now() + FUZZ_SECONDS * 1000;
     let understood = 0;
     for (let round = 0; performance.now() < until || round < 2000; round++) {
-      const values = read(generate(next, leading, alphabet));
+      const values = read(generate(random, leading, alphabet));
       if (values === null) continue;
       understood++;
       const writer = new ByteWriter();

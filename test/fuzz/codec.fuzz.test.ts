@@ -25,26 +25,10 @@ import {
   writeCanonicalVideo,
 } from '../../src/codec/video-payload.ts';
 import { ProtocolError } from '../../src/util/errors.ts';
+import { Random, runFor } from '../support/fuzz.ts';
 import { audios, bytes, records, videos, wholeFrame } from '../unit/codec/vectors.ts';
 
-const SECONDS = Number(process.env['FUZZ_SECONDS'] ?? '1');
 const SEED = Number(process.env['FUZZ_SEED'] ?? '20261121');
-
-/** xorshift32. */
-class Random {
-  private state: number;
-
-  constructor(seed: number) {
-    this.state = seed | 1;
-  }
-
-  below(limit: number): number {
-    this.state ^= this.state << 13;
-    this.state ^= this.state >>> 17;
-    this.state ^= this.state << 5;
-    return (this.state >>> 0) % limit;
-  }
-}
 
 function mutate(random: Random, source: Uint8Array): Uint8Array {
   let out = Uint8Array.from(source);
@@ -73,16 +57,9 @@ function mutate(random: Random, source: Uint8Array): Uint8Array {
   return out;
 }
 
-/** Runs until the time is up, then tells how often. */
 function fuzz(run: (random: Random) => void): number {
   const random = new Random(SEED);
-  const end = Date.now() + SECONDS * 1000;
-  let rounds = 0;
-  while (Date.now() < end) {
-    for (let i = 0; i < 50; i++) run(random);
-    rounds += 50;
-  }
-  return rounds;
+  return runFor(() => run(random));
 }
 
 function onlyProtocolError<T>(run: () => T): T | null {

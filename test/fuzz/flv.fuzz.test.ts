@@ -8,64 +8,20 @@ import { Frame } from '../../src/media/frame.ts';
 import type { Track } from '../../src/media/track.ts';
 import { FlvIngest, type FlvIngestOutput } from '../../src/packaging/flv-ingest.ts';
 import { FlvTagBuilder } from '../../src/packaging/flv-tag-builder.ts';
-import { ProtocolError } from '../../src/util/errors.ts';
 import { AudioTag } from '../../src/wire/flv/audio-tag.ts';
 import type { MediaTag } from '../../src/wire/flv/media-tag.ts';
 import { FlvTagReader } from '../../src/wire/flv/tag-reader.ts';
 import { VideoTag } from '../../src/wire/flv/video-tag.ts';
+import { mutateHead, Random, runParser } from '../support/fuzz.ts';
 import { flvFiles, loadFlv, type Tag, tagsOf } from '../unit/wire/flv/vectors.ts';
-
-const { FUZZ_SECONDS = '1' } = process.env;
-const SECONDS = Number(FUZZ_SECONDS);
-
-/** xorshift32: the same numbers in every run. */
-class Random {
-  private state: number;
-
-  constructor(seed: number) {
-    this.state = seed;
-  }
-
-  below(limit: number): number {
-    let x = this.state;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.state = x >>> 0;
-    return this.state % limit;
-  }
-}
-
-function mutate(random: Random, bytes: Uint8Array): Uint8Array {
-  const copy = Uint8Array.from(bytes);
-  // Headers are worth more blows than payloads.
-  const reach = random.below(2) === 0 ? Math.min(copy.length, 24) : copy.length;
-  for (let i = random.below(5); i >= 0 && reach > 0; i--) copy[random.below(reach)] = random.below(256);
-  return random.below(4) === 0 ? copy.subarray(0, random.below(copy.length + 1)) : copy;
-}
-
-/** Runs `step` until the time is up; ProtocolErrors are what parsers may throw. Returns how often it ran. */
-function runFor(step: () => void): number {
-  const endMs = performance.now() + SECONDS * 1000;
-  let runs = 0;
-  while (performance.now() < endMs) {
-    runs++;
-    try {
-      step();
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-    }
-  }
-  return runs;
-}
 
 const files = flvFiles.map(loadFlv);
 const tags: Tag[] = files.flatMap(tagsOf);
 
 test('fuzz: tag reader', () => {
   const random = new Random(1);
-  const runs = runFor(() => {
-    const bytes = mutate(random, files[random.below(files.length)]!);
+  const { runs } = runParser(() => {
+    const bytes = mutateHead(random, files[random.below(files.length)]!);
     const reader = new FlvTagReader(
       (_, timestampMs, body) => {
         assert.ok(timestampMs >= 0 && body.length <= 100_000);
@@ -97,8 +53,8 @@ test('fuzz: video and audio tags', () => {
   const random = new Random(2);
   const video = new VideoTag();
   const audio = new AudioTag();
-  const runs = runFor(() => {
-    const body = mutate(random, tags[random.below(tags.length)]!.body);
+  const { runs } = runParser(() => {
+    const body = mutateHead(random, tags[random.below(tags.length)]!.body);
     // As both kinds: each must survive what the other sends.
     if (random.below(2) === 0) walk(video.reset(body), body);
     else walk(audio.reset(body), body);
@@ -137,14 +93,14 @@ test('fuzz: ingest, and its output through the tag builder', () => {
   let frames = 0;
   let output = new CheckedOutput();
   let ingest = new FlvIngest(output);
-  runFor(() => {
+  runParser(() => {
     if (random.below(50) === 0) {
       frames += output.frames;
       output = new CheckedOutput();
       ingest = new FlvIngest(output);
     }
     const tag = tags[random.below(tags.length)]!;
-    const body = random.below(3) === 0 ? mutate(random, tag.body) : tag.body;
+    const body = random.below(3) === 0 ? mutateHead(random, tag.body) : tag.body;
     const before = Buffer.from(body);
     try {
       ingest.tag(tag.type, random.below(0x1_0000_0000), body);

@@ -16,28 +16,8 @@ import { findBox } from '../../src/wire/mp4/box-reader.ts';
 import { FragmentReader } from '../../src/wire/mp4/fragment-reader.ts';
 import { parseMovie } from '../../src/wire/mp4/movie-index.ts';
 import { TsReader, type TsReaderOutput } from '../../src/wire/mpegts/ts-reader.ts';
+import { FUZZ_SECONDS, Random, runParser } from '../support/fuzz.ts';
 import { vector } from '../unit/media-file/media-files.ts';
-
-const { FUZZ_SECONDS = '1' } = process.env;
-const SECONDS = Number(FUZZ_SECONDS);
-
-/** xorshift32: the same numbers in every run. */
-class Random {
-  private state: number;
-
-  constructor(seed: number) {
-    this.state = seed;
-  }
-
-  below(limit: number): number {
-    let x = this.state;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.state = x >>> 0;
-    return this.state % limit;
-  }
-}
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-fuzz-media-file-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -95,24 +75,10 @@ function mutate(random: Random, bytes: Uint8Array): Buffer {
   return copy;
 }
 
-function runFor(step: () => void): number {
-  const endMs = performance.now() + SECONDS * 1000;
-  let runs = 0;
-  while (performance.now() < endMs) {
-    runs++;
-    try {
-      step();
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-    }
-  }
-  return runs;
-}
-
 test('fuzz: whole files', async () => {
   const random = new Random(11);
   const path = join(folder, 'file');
-  const endMs = performance.now() + SECONDS * 2000;
+  const endMs = performance.now() + FUZZ_SECONDS * 2000;
   let opened = 0;
   let frames = 0;
   while (performance.now() < endMs) {
@@ -158,7 +124,7 @@ test('fuzz: whole files', async () => {
 test('fuzz: movie boxes and fragments', () => {
   const random = new Random(12);
   let samples = 0;
-  const runs = runFor(() => {
+  const { runs } = runParser(() => {
     const bytes = mutate(random, MP4_FILES[random.below(MP4_FILES.length)]!);
     const moov = findBox(bytes, 'moov');
     if (moov === null) return;
@@ -201,7 +167,7 @@ class Checked implements TsIngestOutput {
 test('fuzz: transport streams in pieces', () => {
   const random = new Random(13);
   let frames = 0;
-  const runs = runFor(() => {
+  const { runs } = runParser(() => {
     const output = new Checked();
     const ingest = new TsIngest(output);
     const reader = new TsReader(ingest);

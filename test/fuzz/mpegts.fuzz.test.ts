@@ -14,36 +14,11 @@ import { ProtocolError, RejectedError } from '../../src/util/errors.ts';
 import { TsDatagramReader, transportOf } from '../../src/wire/mpegts/ts-datagram.ts';
 import { TsReader } from '../../src/wire/mpegts/ts-reader.ts';
 import { writeRtpHeader } from '../../src/wire/rtp/rtp-packet.ts';
+import { Random, runFor } from '../support/fuzz.ts';
 import { vector } from '../unit/media-file/media-files.ts';
 import { association, line, map, packet } from '../unit/wire/mpegts/packets.ts';
 
-const { FUZZ_SECONDS = '1' } = process.env;
-const SECONDS = Number(FUZZ_SECONDS);
 const PACKET = 188;
-
-/** xorshift32: the same numbers in every run. */
-class Random {
-  private state: number;
-
-  constructor(seed: number) {
-    this.state = seed;
-  }
-
-  below(limit: number): number {
-    let x = this.state;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.state = x >>> 0;
-    return this.state % limit;
-  }
-
-  bytes(count: number): Buffer {
-    const bytes = Buffer.alloc(count);
-    for (let i = 0; i < count; i++) bytes[i] = this.below(256);
-    return bytes;
-  }
-}
 
 const FILES = [
   ...['h264-aac.mpegts', 'h265-mp3.mpegts', 'opus.mpegts', 'ac3.mpegts', 'eac3.mpegts'].map(vector),
@@ -51,13 +26,6 @@ const FILES = [
     readFileSync(new URL(`../vectors/mpegts/${name}.mpegts`, import.meta.url)),
   ),
 ];
-
-function runFor(step: () => void): number {
-  const endMs = performance.now() + SECONDS * 1000;
-  let runs = 0;
-  for (; performance.now() < endMs; runs++) step();
-  return runs;
-}
 
 class Checked implements TsIngestOutput {
   readonly configs = new Map<number, CodecConfig>();

@@ -141,18 +141,29 @@ test('fuzz: lists', () => {
       listSegment({ uri: `a-${n}.ts`, startMs: n * 1000, durationMs: 1000, discontinuity: n === 2 }),
     )
     .join('');
+  let found = 0;
   forAWhile((random) => {
     const { segments } = parseList(random(4) === 0 ? text(random, 200) : damaged(good, random));
     for (const segment of segments) assert.ok(segment.durationMs > 0);
+    found += segments.length;
   });
+  assert.ok(found > 100, `${found} segments`);
 });
 
 test('fuzz: addresses and templates', () => {
   const reader = new NameReader('[vhost]/[app]/[stream]/[2006]-[01]-[02]/[15]-[04]-[05]', '');
+  let read = 0;
   forAWhile((random) => {
-    parseRecAddress(text(random, 60));
-    reader.read(random(2) === 0 ? text(random, 80) : damaged('h/live/cam/2026-11-21/10-00-00', random));
+    const address = parseRecAddress(text(random, 60));
+    if (address.kind === 'day' || address.kind === 'file') assert.match(address.day, /^\d{4}-\d{2}-\d{2}$/);
+    const found = reader.read(
+      random(2) === 0 ? text(random, 80) : damaged('h/live/cam/2026-11-21/10-00-00', random),
+    );
+    if (found === null) return;
+    assert.ok(!`/${found.app}/${found.stream}/`.includes('/../'), found.stream);
+    read++;
   });
+  assert.ok(read > 100, `${read} names`);
 });
 
 test('fuzz: torn MP4 files', async () => {

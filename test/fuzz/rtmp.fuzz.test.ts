@@ -9,8 +9,8 @@ import { acceptedFourCcs, enhancedAnswer } from '../../src/wire/rtmp/enhanced.ts
 import { ServerHandshake } from '../../src/wire/rtmp/handshake.ts';
 import { parseControlNumber, parsePeerBandwidth, parseUserControl } from '../../src/wire/rtmp/message.ts';
 import { parseStreamAddress } from '../../src/wire/rtmp/rtmp-url.ts';
+import { FUZZ_SECONDS, Random } from '../support/fuzz.ts';
 
-const SECONDS = Number(process.env['FUZZ_SECONDS'] ?? 1);
 const SEED = Number(process.env['FUZZ_SEED'] ?? 20_240_817);
 const HANDSHAKE_BYTES = 3073;
 const FOLDER = new URL('../vectors/rtmp/', import.meta.url);
@@ -18,23 +18,14 @@ const samples = readdirSync(FOLDER)
   .filter((name) => name.endsWith('.bin'))
   .map((name) => readFileSync(new URL(name, FOLDER)));
 
-function random(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
-
-function mutate(bytes: Buffer, next: (below: number) => number): Buffer {
-  const start = next(2) === 0 ? 0 : next(bytes.length);
-  const copy = Buffer.from(bytes.subarray(start, start + 1 + next(6000)));
-  const changes = next(12);
+function mutate(bytes: Buffer, random: Random): Buffer {
+  const start = random.below(2) === 0 ? 0 : random.below(bytes.length);
+  const copy = Buffer.from(bytes.subarray(start, start + 1 + random.below(6000)));
+  const changes = random.below(12);
   for (let i = 0; i < changes; i++) {
-    const at = next(copy.length);
-    copy[at] = next(3) === 0 ? [0, 1, 0xff, 0x7f, 0x80, 0xc0, 0x41][next(7)]! : next(256);
+    const at = random.below(copy.length);
+    copy[at] =
+      random.below(3) === 0 ? [0, 1, 0xff, 0x7f, 0x80, 0xc0, 0x41][random.below(7)]! : random.below(256);
   }
   return copy;
 }
@@ -92,16 +83,18 @@ function readAll(bytes: Buffer, pieceBytes: (left: number) => number): string[] 
 }
 
 test('fuzz: chunk reader and what its messages hold', () => {
-  const next = random(SEED);
-  const until = performance.now() + SECONDS * 1000;
+  const random = new Random(SEED);
+  const until = performance.now() + FUZZ_SECONDS * 1000;
   let rounds = 0;
   for (; performance.now() < until || rounds === 0; rounds++) {
-    const sample = samples[next(samples.length)]!.subarray(HANDSHAKE_BYTES);
+    const sample = samples[random.below(samples.length)]!.subarray(HANDSHAKE_BYTES);
     const bytes =
-      next(8) === 0 ? Buffer.from(Array.from({ length: 300 }, () => next(256))) : mutate(sample, next);
+      random.below(8) === 0
+        ? Buffer.from(Array.from({ length: 300 }, () => random.below(256)))
+        : mutate(sample, random);
     const whole = readAll(bytes, (left) => left);
     assert.deepEqual(
-      readAll(bytes, () => 1 + next(next(2) === 0 ? 4 : 400)),
+      readAll(bytes, () => 1 + random.below(random.below(2) === 0 ? 4 : 400)),
       whole,
       `seed ${SEED}, round ${rounds}`,
     );
@@ -109,16 +102,17 @@ test('fuzz: chunk reader and what its messages hold', () => {
 });
 
 test('fuzz: server handshake', () => {
-  const next = random(SEED + 1);
-  const until = performance.now() + SECONDS * 250;
+  const random = new Random(SEED + 1);
+  const until = performance.now() + FUZZ_SECONDS * 250;
   for (let round = 0; performance.now() < until || round === 0; round++) {
-    const bytes = Buffer.from(samples[next(samples.length)]!.subarray(0, 3200));
-    for (let i = next(4); i > 0; i--) bytes[next(next(2) === 0 ? 9 : 1600)] = next(256);
+    const bytes = Buffer.from(samples[random.below(samples.length)]!.subarray(0, 3200));
+    for (let i = random.below(4); i > 0; i--)
+      bytes[random.below(random.below(2) === 0 ? 9 : 1600)] = random.below(256);
     tolerate(() => {
       const handshake = new ServerHandshake({ randomBytes: (count) => new Uint8Array(count), nowMs: round });
       let used = 0;
       while (!handshake.done && used < bytes.length)
-        used += handshake.receive(bytes.subarray(used, used + 1 + next(2000)));
+        used += handshake.receive(bytes.subarray(used, used + 1 + random.below(2000)));
       assert.equal(used, HANDSHAKE_BYTES);
       assert.equal(handshake.output()!.length, HANDSHAKE_BYTES);
     });

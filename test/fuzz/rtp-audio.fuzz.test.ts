@@ -11,32 +11,10 @@ import { LatmReader, LOAS_HEADER_BYTES, loasFrameSize } from '../../src/codec/la
 import { ProtocolError } from '../../src/util/errors.ts';
 import type { RtpDepacketizer, RtpMapping, RtpUnitOutput } from '../../src/wire/rtp/payload-format.ts';
 import { findFormatByName, PAYLOAD_FORMATS } from '../../src/wire/rtp/payload-formats.ts';
+import { Random, runFor } from '../support/fuzz.ts';
 import { digest, loadVector, packetize, readVector, type Vector } from '../unit/wire/rtp/audio-packets.ts';
 
-const SECONDS = Number(process.env['FUZZ_SECONDS'] ?? '1');
 const SEED = Number(process.env['FUZZ_SEED'] ?? '20261121');
-
-/** xorshift32. */
-class Random {
-  private state: number;
-
-  constructor(seed: number) {
-    this.state = seed | 1;
-  }
-
-  below(limit: number): number {
-    this.state ^= this.state << 13;
-    this.state ^= this.state >>> 17;
-    this.state ^= this.state << 5;
-    return (this.state >>> 0) % limit;
-  }
-
-  bytes(size: number): Buffer {
-    const bytes = Buffer.alloc(size);
-    for (let i = 0; i < size; i++) bytes[i] = this.below(256);
-    return bytes;
-  }
-}
 
 function mutate(random: Random, source: Uint8Array): Buffer {
   const bytes = Buffer.from(source);
@@ -90,19 +68,9 @@ function torment(random: Random, depacketizer: RtpDepacketizer, seeds: Vector): 
   assert.ok(output.bytes <= given * MAX_GROWTH && output.longest <= MAX_UNIT_BYTES);
 }
 
-function within(seconds: number, body: () => void): void {
-  const end = performance.now() + seconds * 1000;
-  let rounds = 0;
-  do {
-    body();
-    rounds++;
-  } while (performance.now() < end);
-  assert.ok(rounds > 0);
-}
-
 test('mutated packets', () => {
   const random = new Random(SEED);
-  within(SECONDS, () => {
+  runFor(() => {
     const vector = vectors[random.below(vectors.length)]!;
     const format = findFormatByName(vector.mapping.encodingName) ?? assert.fail();
     // Now and then the packets of another format.
@@ -153,7 +121,7 @@ function anyMapping(random: Random): RtpMapping {
 test('any mapping', () => {
   const random = new Random(SEED + 1);
   let opened = 0;
-  within(SECONDS, () => {
+  runFor(() => {
     const mapping = anyMapping(random);
     const format = findFormatByName(mapping.encodingName) ?? assert.fail();
     try {
@@ -170,7 +138,7 @@ test('any mapping', () => {
 
 test('any frame is sent in packets that fit', () => {
   const random = new Random(SEED + 2);
-  within(SECONDS, () => {
+  runFor(() => {
     const mapping = anyMapping(random);
     const format = findFormatByName(mapping.encodingName) ?? assert.fail();
     try {
@@ -190,7 +158,7 @@ test('LOAS', () => {
   const random = new Random(SEED + 3);
   const { loas } = readVector('ffmpeg51-loas') as { loas: string[] };
   const frames = loas.map((hex) => Buffer.from(hex, 'hex'));
-  within(SECONDS, () => {
+  runFor(() => {
     const reader = new LatmReader(true);
     for (let i = 0; i < 20; i++) {
       const bytes = mutate(random, frames[random.below(frames.length)]!);

@@ -13,47 +13,10 @@ import { RtpExtensionCursor, RtpPacket } from '../../src/wire/rtp/rtp-packet.ts'
 import { rtpMappingsOf } from '../../src/wire/sdp/media-format.ts';
 import { parseSdp } from '../../src/wire/sdp/session-description.ts';
 import { recordingOf } from '../support/feed-frames.ts';
+import { mutateHead, Random, runFor } from '../support/fuzz.ts';
 import { type Interleaved, interleavedPackets } from '../support/rtp-rig.ts';
 
-const { FUZZ_SECONDS = '1' } = process.env;
-const SECONDS = Number(FUZZ_SECONDS);
 const VECTORS = new URL('../vectors/rtp/', import.meta.url);
-
-/** xorshift32: the same numbers in every run. */
-class Random {
-  private state: number;
-
-  constructor(seed: number) {
-    this.state = seed;
-  }
-
-  below(limit: number): number {
-    let x = this.state;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.state = x >>> 0;
-    return this.state % limit;
-  }
-}
-
-function mutate(random: Random, bytes: Uint8Array): Uint8Array {
-  const copy = Uint8Array.from(bytes);
-  // Headers are worth more blows than payloads.
-  const reach = random.below(2) === 0 ? Math.min(copy.length, 24) : copy.length;
-  for (let i = random.below(5); i >= 0 && reach > 0; i--) copy[random.below(reach)] = random.below(256);
-  return random.below(4) === 0 ? copy.subarray(0, random.below(copy.length + 1)) : copy;
-}
-
-function runFor(step: () => void): number {
-  const endMs = performance.now() + SECONDS * 1000;
-  let runs = 0;
-  while (performance.now() < endMs) {
-    runs++;
-    step();
-  }
-  return runs;
-}
 
 const CAPTURES = readdirSync(VECTORS)
   .filter((name) => name.endsWith('.bin'))
@@ -70,7 +33,7 @@ test('packets: the parts lie inside', () => {
   const cursor = new RtpExtensionCursor();
   let parsed = 0;
   runFor(() => {
-    const bytes = mutate(random, PACKETS[random.below(PACKETS.length)]!.packet);
+    const bytes = mutateHead(random, PACKETS[random.below(PACKETS.length)]!.packet);
     if (!packet.parse(bytes)) return;
     parsed++;
     const { extensionStart, extensionEnd, payloadStart, payloadEnd } = packet;
@@ -117,7 +80,7 @@ test('RTCP: what parses serializes, and parses to the same', () => {
   assert.deepEqual(parseRtcp(seed), seeds);
   let found = 0;
   runFor(() => {
-    const packets = parseRtcp(mutate(random, seed));
+    const packets = parseRtcp(mutateHead(random, seed));
     found += packets.length;
     // Text that is not UTF-8 comes back as other text.
     const comparable = packets.filter(({ type }) => type !== 'sdes' && type !== 'bye' && type !== 'nack');
@@ -227,7 +190,7 @@ test('ingest: real packets, broken on their way', () => {
       const blow = random.below(rate * 5);
       if (blow === 0) continue;
       if (blow === 1) ({ channel, packet } = packets[random.below(packets.length)]!);
-      if (blow === 2) packet = mutate(random, packet);
+      if (blow === 2) packet = mutateHead(random, packet);
       if (blow === 3) i = Math.max(0, i - random.below(4));
       if (blow === 4) nowUs += random.below(30_000_000);
       if (channel % 2 === 0) ingest.receive(channel / 2, packet, nowUs);

@@ -9,6 +9,7 @@ import { H265_PAYLOAD } from '../../../../src/wire/rtp/payload-h265.ts';
 import { MJPEG_PAYLOAD } from '../../../../src/wire/rtp/payload-mjpeg.ts';
 import { VP8_PAYLOAD } from '../../../../src/wire/rtp/payload-vp8.ts';
 import { VP9_PAYLOAD } from '../../../../src/wire/rtp/payload-vp9.ts';
+import { Random } from '../../../support/fuzz.ts';
 import {
   CollectingTarget,
   concat,
@@ -22,27 +23,9 @@ import {
 
 const RUNS = 150;
 
-/** xorshift32: the same numbers in every run. */
-class Random {
-  private state: number;
-
-  constructor(seed: number) {
-    this.state = seed;
-  }
-
-  below(limit: number): number {
-    let x = this.state;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.state = x >>> 0;
-    return this.state % limit;
-  }
-
-  /** Small ones often. */
-  size(): number {
-    return 1 + this.below([12, 200, 3000, 20_000][this.below(4)]!);
-  }
+/** Small ones often. */
+function size(random: Random): number {
+  return 1 + random.below([12, 200, 3000, 20_000][random.below(4)]!);
 }
 
 /** Canonical frames: `header` makes the first bytes of a NAL unit that is a slice, or is none. */
@@ -54,7 +37,7 @@ function nalUnits(
   const slices = Array.from({ length: 1 + random.below(40) }, (_, i) => header(i === 0, true));
   return nals(
     ...[...before, ...slices].map((head) =>
-      concat(Uint8Array.from(head), filler(random.size(), random.below(250))),
+      concat(Uint8Array.from(head), filler(size(random), random.below(250))),
     ),
   );
 }
@@ -83,14 +66,14 @@ const FRAMES: readonly { format: RtpPayloadFormat; frame: (random: Random) => Ui
     frame: (random) =>
       concat(
         ...Array.from({ length: 1 + random.below(12) }, () => {
-          const body = filler(random.below(3) === 0 ? 0 : random.size(), random.below(250));
+          const body = filler(random.below(3) === 0 ? 0 : size(random), random.below(250));
           const head = random.below(3) === 0 ? [0x36, 0x28] : [[0x0a, 0x2a, 0x32][random.below(3)]!];
           return concat(Uint8Array.from([...head, ...leb128(body.length)]), body);
         }),
       ),
   },
-  { format: VP8_PAYLOAD, frame: (random) => filler(random.size()) },
-  { format: VP9_PAYLOAD, frame: (random) => filler(random.size()) },
+  { format: VP8_PAYLOAD, frame: (random) => filler(size(random)) },
+  { format: VP9_PAYLOAD, frame: (random) => filler(size(random)) },
   {
     format: MJPEG_PAYLOAD,
     frame: (random) => {
@@ -104,7 +87,7 @@ const FRAMES: readonly { format: RtpPayloadFormat; frame: (random: Random) => Ui
         random.below(2) * random.below(65_536),
         tables,
       );
-      return concat(head, filler(random.size()), Uint8Array.of(0xff, 0xd9));
+      return concat(head, filler(size(random)), Uint8Array.of(0xff, 0xd9));
     },
   },
 ];
