@@ -164,6 +164,19 @@ for (const [how, end] of ENDINGS) {
   }
 }
 
+test('a codec configuration that cannot be read ends its publisher', async () => {
+  const talk = await sessionIn('publishing');
+  talk.send(9, 1, Buffer.of(0x17, 0, 0, 0, 0, 1, 2), 0, 6);
+  talk.assertClosed();
+  talk.services.assertFree('live', 'cam');
+});
+
+test('the end of the hub ends its publishers', async () => {
+  const talk = await sessionIn('publishing');
+  talk.services.hub.close('The server is shutting down.');
+  talk.assertClosed();
+});
+
 for (const [outcome, settle] of [
   ['allows', (resolve: () => void) => resolve()],
   ['refuses', (_: () => void, reject: (error: Error) => void) => reject(new RejectedError('denied', 'No.'))],
@@ -213,6 +226,7 @@ test('what waits for admission is handled in order afterwards, and is bounded', 
   talk.command(2, 'publish', 'three').setChunkSize(100_000);
   for (let i = 0; i < 60 && !talk.session.closed; i++) talk.send(9, 1, Buffer.alloc(90_000, 0x27));
   assert.match(talk.session.closeReason, /rtmp\.impatient/);
+  assert.equal(talk.services.logged('rtmp.impatient').length, 1);
   allow();
   await talk.settle();
   talk.assertClosed();

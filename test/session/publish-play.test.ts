@@ -180,13 +180,39 @@ test('playing: prologue, frames as they come, pause, unpause, seek', async () =>
   feed(source, 1, CLIP.slice(3), 2000);
   await talk.settle();
   assert.ok(talk.media(9).length > pictures);
-  talk.heard();
+  assert.ok(talk.heard().includes('onStatus 1 NetStream.Unpause.Notify'));
   talk.command(1, 'seek', 5000).command(1, 'getStreamLength', 'cam').command(1, 'receiveAudio', false);
   assert.deepEqual(talk.heard(), ['onStatus 1 NetStream.Seek.Notify', '_result 0 0']);
   assert.ok(talk.session.bytesOut() > 1000);
   talk.command(0, 'deleteStream', 1);
   assert.equal(source.services.hub.find('live/cam')?.playerCount, 0);
   assert.ok(talk.session.bytesOut() > 1000);
+});
+
+test('a late player gets headers, the frames since the last key frame, and what comes', async () => {
+  const source = new Conversation().open();
+  await source.publish('cam');
+  const picture = (ms: number, isKey: boolean) =>
+    source.send(
+      9,
+      1,
+      Buffer.of(isKey ? 0x17 : 0x27, 1, 0, 0, 0, 0, 0, 0, 4, isKey ? 0x65 : 0x41, 1, 2, 3),
+      ms,
+      6,
+    );
+  for (const type of [9, 8]) source.send(type, 1, CLIP.find((tag) => tag.type === type)!.body, 0, type - 3);
+  picture(0, true);
+  source.send(8, 1, Buffer.of(0xaf, 1, 0x21, 0x10, 5), 5, 5);
+  picture(40, false);
+  await source.settle();
+  const talk = await player(source.services);
+  picture(80, false);
+  await talk.settle();
+  const media = talk.said.filter(({ typeId }) => typeId === 8 || typeId === 9);
+  assert.deepEqual(
+    media.map(({ typeId, timestamp }) => `${typeId} at ${timestamp}`),
+    ['9 at 0', '8 at 0', '9 at 0', '8 at 5', '9 at 40', '9 at 80'],
+  );
 });
 
 test('commands in the AMF3 form (type 17)', async () => {
@@ -244,6 +270,8 @@ test('refusals say why: application, stream name, address, busy name, loop, admi
   app.open();
   assert.deepEqual(app.heard(), ['_error 0 NetConnection.Connect.Rejected']);
   assert.equal(app.sentence(), 'The application live is not open.');
+  assert.equal(app.closes, 1);
+  assert.equal(app.services.logged('rtmp.refused').length, 1);
   app.assertClosed();
 
   const address = new Conversation().open({ tcUrl: 'not an address' });
@@ -275,6 +303,7 @@ test('refusals say why: application, stream name, address, busy name, loop, admi
   await busy.publish('cam');
   assert.equal(busy.heard().at(-1), 'onStatus 1 NetStream.Publish.BadName');
   assert.match(busy.sentence(), /already being published by 192\.0\.2\.7:4711/);
+  assert.equal(busy.closes, 1);
   busy.assertClosed();
   assert.equal(first.session.closed, false);
   assert.equal(first.services.hub.find('live/cam')?.state, 'live');
@@ -307,9 +336,11 @@ test('takeover: the new publisher gets the name, the old one is told who took it
   const second = await publisher(first.services);
   assert.deepEqual(first.heard(), ['onStatus 1 NetStream.Publish.BadName']);
   assert.match(first.sentence(), /took over live\/cam/);
+  assert.equal(first.closes, 1);
   first.assertClosed();
   assert.equal(second.session.closed, false);
-  assert.equal(first.services.hub.find('live/cam')?.state, 'live');
+  const { hub } = first.services;
+  assert.equal(hub.publisherOf(hub.find('live/cam')!)?.id, second.session.id);
   second.session.finish('gone');
   second.services.assertFree('live', 'cam');
 });
@@ -368,6 +399,15 @@ test('vhost and query reach admission', async () => {
     ],
   );
   assert.equal(talk.session.url, '/live/cam');
+});
+
+test('both may also stand behind the name of the stream', async () => {
+  const talk = new Conversation().open();
+  await talk.publish('cam?token=a%20b&vhost=other.example');
+  const [request] = talk.services.requests;
+  assert.equal(request?.host, 'other.example');
+  assert.equal(request?.stream, 'cam');
+  assert.match(request?.query ?? '', /token=a%20b/);
 });
 
 test('the chunk size may change between the chunks of a message', async () => {
