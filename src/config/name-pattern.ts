@@ -30,6 +30,21 @@ export class NamePattern {
     }
     return true;
   }
+
+  /** What each star stands for, the first ones as short as they can be; null when the name does not fit. */
+  stars(name: string): string[] | null {
+    if (!this.matches(name)) return null;
+    const stars: string[] = [];
+    const { parts } = this;
+    let position = parts[0]!.length;
+    for (let i = 1; i < parts.length; i++) {
+      const part = parts[i]!;
+      const at = i === parts.length - 1 ? name.length - part.length : name.indexOf(part, position);
+      stars.push(name.slice(position, at));
+      position = at + part.length;
+    }
+    return stars;
+  }
 }
 
 /** More than any name is long. */

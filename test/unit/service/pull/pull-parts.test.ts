@@ -1,9 +1,10 @@
 /** Names in URLs, URLs without secrets, and the pacer. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { NamePattern } from '../../../../src/config/name-pattern.ts';
 import { Frame } from '../../../../src/media/frame.ts';
 import { PullPacer } from '../../../../src/service/pull/pull-pacer.ts';
-import { fillUrl, matchStars } from '../../../../src/service/pull/pull-variables.ts';
+import { fillUrl } from '../../../../src/service/pull/pull-variables.ts';
 import { shownUrl, withoutSecrets } from '../../../../src/util/shown-url.ts';
 import { TestHub, VIDEO } from '../../../support/test-hub.ts';
 
@@ -13,10 +14,14 @@ describe('variables', () => {
     ['live/*', 'live/a/b', ['a/b']],
     ['live/*-*', 'live/a-b-c', ['a', 'b-c']],
     ['live/(x)*', 'live/(x)1', ['1']],
+    ['live/*-*', 'live/-', ['', '']],
+    ['*/*-*x', 'live/a-b-x', ['live', 'a', 'b-']],
+    ['live/cam', 'live/cam', []],
     ['live/*', 'other/cam', null],
+    [`live/${'*-'.repeat(8)}*x`, `live/${'-'.repeat(250)}`, null],
     ['l.ve/*', 'live/cam', null],
   ] as const)
-    test(`${pattern} and ${name}`, () => assert.deepEqual(matchStars(pattern, name), stars));
+    test(`${pattern} and ${name}`, () => assert.deepEqual(new NamePattern(pattern).stars(name), stars));
 
   for (const [url, name, stars, filled] of [
     ['rtsp://nvr/$1', 'live/7', ['7'], 'rtsp://nvr/7'],
