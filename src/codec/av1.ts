@@ -4,6 +4,7 @@
  */
 import { BitReader } from '../util/bit-reader.ts';
 import { frameRateOf } from './frame-rate.ts';
+import { leb128Bytes, writeLeb128 } from './leb128.ts';
 import { VIDEO_IN_BAND_CONFIG, VIDEO_KEY } from './video-flags.ts';
 
 const BAD_SEQUENCE = 'codec.bad-av1-sequence';
@@ -88,12 +89,6 @@ class ObuCursor {
 
 const cursor = new ObuCursor();
 
-function leb128Size(value: number): number {
-  let bytes = 1;
-  for (let rest = value >>> 7; rest > 0; rest >>>= 7) bytes++;
-  return bytes;
-}
-
 /** Bytes that `writeAv1TemporalUnit` will write, or -1 when `bytes` are no OBUs. */
 export function av1TemporalUnitSize(bytes: Uint8Array): number {
   cursor.reset(bytes);
@@ -101,7 +96,7 @@ export function av1TemporalUnitSize(bytes: Uint8Array): number {
   while (cursor.advance()) {
     if (cursor.type === OBU_TEMPORAL_DELIMITER) continue;
     size += cursor.end - cursor.start;
-    if (!cursor.hasSize) size += leb128Size(cursor.end - cursor.payloadStart);
+    if (!cursor.hasSize) size += leb128Bytes(cursor.end - cursor.payloadStart);
   }
   return cursor.damaged ? -1 : size;
 }
@@ -118,9 +113,7 @@ export function writeAv1TemporalUnit(bytes: Uint8Array, target: Uint8Array, at: 
     if (!cursor.hasSize) {
       target[to++] = bytes[cursor.start]! | 2;
       if (cursor.headerSize === 2) target[to++] = bytes[cursor.start + 1]!;
-      let rest = cursor.end - cursor.payloadStart;
-      for (; rest > 0x7f; rest >>>= 7) target[to++] = (rest & 0x7f) | 0x80;
-      target[to++] = rest;
+      to = writeLeb128(target, to, cursor.end - cursor.payloadStart);
     }
     const from = cursor.hasSize ? cursor.start : cursor.payloadStart;
     target.set(bytes.subarray(from, cursor.end), to);

@@ -15,7 +15,7 @@
  */
 import { ANNEX_B, NalCursor } from '../../codec/nal-unit.ts';
 import type { RtpUnitOutput } from './payload-format.ts';
-import { UnitBuffer } from './unit-buffer.ts';
+import { MAX_UNIT_BYTES, UnitBuffer } from './unit-buffer.ts';
 
 /** NAL units of one access unit: a picture with a slice in every macroblock row of 8K stays below. */
 export const MAX_NALS_PER_UNIT = 600;
@@ -65,7 +65,7 @@ export class NalAccessUnit {
   constructor(rules: NalRules) {
     this.damaged = 0;
     this.rules = rules;
-    this.buffer = new UnitBuffer();
+    this.buffer = new UnitBuffer(MAX_UNIT_BYTES);
     this.cursor = new NalCursor();
     this.annexB = this.buffer.bytes.subarray(0, 0);
     this.timestamp = NO_TIMESTAMP;

@@ -207,7 +207,7 @@ class AacDepacketizer implements RtpDepacketizer {
     const size = headers.sizes[0]!;
     const rest = payload.length - dataStart;
     if (pieces.used > 0) {
-      if (!pieces.append(payload, dataStart)) this.damaged++;
+      if (!pieces.add(payload, dataStart)) this.damaged++;
       else if (marker || pieces.used === pieces.expected) this.finish(output, false);
     } else if (size > rest) {
       if (marker || !pieces.begin(payload, dataStart, timestamp, size)) this.damaged++;

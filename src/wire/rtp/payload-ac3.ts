@@ -114,7 +114,7 @@ class Ac3Depacketizer implements RtpDepacketizer {
     if (isFirst) {
       if (pieces.used > 0) this.drop();
       if (!pieces.begin(payload, start, timestamp, 0)) this.damaged++;
-    } else if (pieces.used === 0 || !pieces.append(payload, start)) {
+    } else if (pieces.used === 0 || !pieces.add(payload, start)) {
       this.damaged++;
     }
     if (!marker || pieces.used === 0) return;

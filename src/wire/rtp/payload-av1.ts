@@ -7,6 +7,7 @@
 import { av1TemporalUnitSize, writeAv1TemporalUnit } from '../../codec/av1.ts';
 import { parseAv1Config } from '../../codec/av1-config.ts';
 import type { CodecConfig } from '../../codec/codec-config.ts';
+import { leb128Bytes, writeLeb128 } from '../../codec/leb128.ts';
 import { VIDEO_KEY } from '../../codec/video-flags.ts';
 import { checkMaxPayload } from './nal-packetizer.ts';
 import type {
@@ -18,7 +19,8 @@ import type {
   RtpPayloadTarget,
   RtpUnitOutput,
 } from './payload-format.ts';
-import { UnitBuffer } from './unit-buffer.ts';
+import { MAX_UNIT_BYTES, UnitBuffer } from './unit-buffer.ts';
+import { UnitDepacketizer } from './unit-depacketizer.ts';
 
 const CLOCK_RATE = 90_000;
 /** Bits of the aggregation header: first element goes on, last will go on, new coded video sequence. */
@@ -33,55 +35,25 @@ const OBU_HAS_EXTENSION = 4;
 const MAX_LEB128_BYTES = 5;
 /** OBUs of one temporal unit: 64 tile groups in each of several layers stay below. */
 const MAX_OBUS_PER_UNIT = 600;
-const NO_TIMESTAMP = -1;
 
-class Av1Depacketizer implements RtpDepacketizer {
-  damaged: number;
-  private readonly unit: UnitBuffer;
+/** Open while the last element of the last packet goes on in the next. */
+class Av1Depacketizer extends UnitDepacketizer {
   /** An OBU that comes in pieces, as it came. */
   private readonly pieces: UnitBuffer;
-  private timestamp: number;
   private obus: number;
-  private isDamaged: boolean;
-  /** The last element of the last packet goes on in the next. */
-  private isOpen: boolean;
   private isOverflown: boolean;
   /** Where `leb128` ended. */
   private next: number;
 
   constructor() {
-    this.damaged = 0;
-    this.unit = new UnitBuffer();
-    this.pieces = new UnitBuffer();
-    this.timestamp = NO_TIMESTAMP;
+    super();
+    this.pieces = new UnitBuffer(MAX_UNIT_BYTES);
     this.obus = 0;
-    this.isDamaged = false;
-    this.isOpen = false;
     this.isOverflown = false;
     this.next = 0;
   }
 
-  push(
-    payload: Uint8Array,
-    timestamp: number,
-    marker: boolean,
-    isAfterLoss: boolean,
-    output: RtpUnitOutput,
-  ): void {
-    if (isAfterLoss) {
-      this.dropOpen();
-      if (this.unit.used > 0) this.isDamaged = true;
-    }
-    if (timestamp !== this.timestamp) {
-      this.flush(output);
-      this.timestamp = timestamp;
-    }
-    // A whole unit begins with an OBU that is no continuation: what was lost before it is another's.
-    if (payload.length > 0) this.elements(payload);
-    if (marker) this.flush(output);
-  }
-
-  flush(output: RtpUnitOutput): void {
+  override flush(output: RtpUnitOutput): void {
     this.dropOpen();
     if (this.unit.used > 0) output.unit(this.unit.view(), this.timestamp, this.isDamaged);
     this.unit.used = 0;
@@ -90,7 +62,13 @@ class Av1Depacketizer implements RtpDepacketizer {
     this.isOverflown = false;
   }
 
-  private elements(payload: Uint8Array): void {
+  /** A whole unit begins with an OBU that is no continuation: what was lost before it is another's. */
+  protected override lose(): void {
+    this.dropOpen();
+    if (this.unit.used > 0) super.lose();
+  }
+
+  protected override piece(payload: Uint8Array): void {
     const head = payload[0]!;
     const count = (head >> 4) & 3;
     let isContinued = (head & CONTINUES) !== 0;
@@ -108,7 +86,7 @@ class Av1Depacketizer implements RtpDepacketizer {
         end = at + size;
       }
       const willContinue = end === payload.length && (head & WILL_CONTINUE) !== 0;
-      if (isContinued || willContinue) this.piece(payload, at, end, isContinued, willContinue);
+      if (isContinued || willContinue) this.element(payload, at, end, isContinued, willContinue);
       else this.obu(payload, at, end);
       isContinued = false;
       at = end;
@@ -116,7 +94,7 @@ class Av1Depacketizer implements RtpDepacketizer {
     }
   }
 
-  private piece(
+  private element(
     bytes: Uint8Array,
     start: number,
     end: number,
@@ -196,11 +174,6 @@ class Av1Depacketizer implements RtpDepacketizer {
       return value;
     }
     return -1;
-  }
-
-  private countDamage(): void {
-    this.damaged++;
-    this.isDamaged = true;
   }
 
   private breakOff(): void {
@@ -349,20 +322,6 @@ class Av1Packetizer implements RtpPacketizer {
 }
 
 const PLAN_FIELDS = 5;
-
-function leb128Bytes(value: number): number {
-  let bytes = 1;
-  for (let rest = value >>> 7; rest > 0; rest >>>= 7) bytes++;
-  return bytes;
-}
-
-function writeLeb128(target: Uint8Array, at: number, value: number): number {
-  let to = at;
-  let rest = value;
-  for (; rest > 0x7f; rest >>>= 7) target[to++] = (rest & 0x7f) | 0x80;
-  target[to++] = rest;
-  return to;
-}
 
 export const AV1_PAYLOAD: RtpPayloadFormat = {
   codec: 'av1',

@@ -109,7 +109,7 @@ class DataDepacketizer implements RtpDepacketizer {
       if (payload.length > 0) output.unit(payload, timestamp, false);
       return;
     }
-    const isKept = pieces.used === 0 ? pieces.begin(payload, 0, timestamp, 0) : pieces.append(payload, 0);
+    const isKept = pieces.used === 0 ? pieces.begin(payload, 0, timestamp, 0) : pieces.add(payload, 0);
     if (!isKept) {
       this.damaged++;
       this.skips = !marker;
@@ -127,7 +127,7 @@ class DataDepacketizer implements RtpDepacketizer {
 
   private finish(output: RtpUnitOutput): void {
     const { pieces } = this;
-    if (pieces.used > 0) output.unit(pieces.whole(), pieces.timestamp, false);
+    if (pieces.used > 0) output.unit(pieces.view(), pieces.timestamp, false);
     pieces.clear();
   }
 }

@@ -7,7 +7,8 @@ import type { CodecConfig } from '../../codec/codec-config.ts';
 import { configFromRecord } from '../../codec/describe-config.ts';
 import { H264_PPS, H264_SPS, isDroppedH264Nal } from '../../codec/h264.ts';
 import { ProtocolError } from '../../util/errors.ts';
-import { NalAccessUnit, type NalRules } from './nal-access-unit.ts';
+import type { NalRules } from './nal-access-unit.ts';
+import { NalDepacketizer } from './nal-depacketizer.ts';
 import { joinNals, NalPacketizer } from './nal-packetizer.ts';
 import { parseParameterSets, printParameterSets } from './parameter-sets.ts';
 import type {
@@ -50,38 +51,17 @@ const RULES: NalRules = {
   },
 };
 
-class H264Depacketizer implements RtpDepacketizer {
-  private readonly unit: NalAccessUnit;
-
+class H264Depacketizer extends NalDepacketizer {
   constructor() {
-    this.unit = new NalAccessUnit(RULES);
+    super(RULES);
   }
 
-  get damaged(): number {
-    return this.unit.damaged;
-  }
-
-  push(
-    payload: Uint8Array,
-    timestamp: number,
-    marker: boolean,
-    isAfterLoss: boolean,
-    output: RtpUnitOutput,
-  ): void {
-    const { unit } = this;
-    unit.beginPacket(timestamp, isAfterLoss, output);
-    if (payload.length > 0) {
-      const type = payload[0]! & 0x1f;
-      if (type === FU_A) this.fragment(payload, output);
-      else if (type === STAP_A) this.aggregate(payload, output);
-      else if (type < STAP_A) unit.nal(payload, 0, payload.length, output);
-      else unit.countDamage();
-    }
-    unit.endPacket(marker, output);
-  }
-
-  flush(output: RtpUnitOutput): void {
-    this.unit.finish(output);
+  protected override piece(payload: Uint8Array, output: RtpUnitOutput): void {
+    const type = payload[0]! & 0x1f;
+    if (type === FU_A) this.fragment(payload, output);
+    else if (type === STAP_A) this.aggregate(payload, 1, 0, output);
+    else if (type < STAP_A) this.unit.nal(payload, 0, payload.length, output);
+    else this.unit.countDamage();
   }
 
   private fragment(payload: Uint8Array, output: RtpUnitOutput): void {
@@ -95,25 +75,6 @@ class H264Depacketizer implements RtpDepacketizer {
     if ((head & 0x80) !== 0) unit.beginFragments((payload[0]! & 0xe0) | (head & 0x1f), 0, output);
     unit.fragment(payload, 2, payload.length);
     if ((head & 0x40) !== 0) unit.closeFragment(output);
-  }
-
-  private aggregate(payload: Uint8Array, output: RtpUnitOutput): void {
-    for (let at = 1; at < payload.length; ) {
-      if (at + 2 > payload.length) {
-        this.unit.countDamage();
-        return;
-      }
-      const size = (payload[at]! << 8) | payload[at + 1]!;
-      at += 2;
-      // Some fill the packet up with zeros.
-      if (size === 0) return;
-      if (size > payload.length - at) {
-        this.unit.countDamage();
-        return;
-      }
-      this.unit.nal(payload, at, at + size, output);
-      at += size;
-    }
   }
 }
 

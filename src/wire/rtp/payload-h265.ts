@@ -8,7 +8,8 @@ import { configFromRecord } from '../../codec/describe-config.ts';
 import { H265_PPS, H265_SPS, H265_VPS, isDroppedH265Nal } from '../../codec/h265.ts';
 import { buildHevcConfig, hevcNalsOf, parseHevcConfig } from '../../codec/hevc-config.ts';
 import { ProtocolError } from '../../util/errors.ts';
-import { NalAccessUnit, type NalRules } from './nal-access-unit.ts';
+import type { NalRules } from './nal-access-unit.ts';
+import { NalDepacketizer } from './nal-depacketizer.ts';
 import { joinNals, NalPacketizer } from './nal-packetizer.ts';
 import { parseParameterSets, printParameterSets } from './parameter-sets.ts';
 import type {
@@ -50,43 +51,25 @@ const RULES: NalRules = {
   },
 };
 
-class H265Depacketizer implements RtpDepacketizer {
-  private readonly unit: NalAccessUnit;
+class H265Depacketizer extends NalDepacketizer {
   private readonly donlBytes: number;
   private readonly dondBytes: number;
 
   constructor(hasOrderNumbers: boolean) {
-    this.unit = new NalAccessUnit(RULES);
+    super(RULES);
     this.donlBytes = hasOrderNumbers ? DONL_BYTES : 0;
     this.dondBytes = hasOrderNumbers ? DOND_BYTES : 0;
   }
 
-  get damaged(): number {
-    return this.unit.damaged;
-  }
-
-  push(
-    payload: Uint8Array,
-    timestamp: number,
-    marker: boolean,
-    isAfterLoss: boolean,
-    output: RtpUnitOutput,
-  ): void {
-    const { unit } = this;
-    unit.beginPacket(timestamp, isAfterLoss, output);
-    if (payload.length > HEADER_BYTES + this.donlBytes) {
-      const type = (payload[0]! >> 1) & 0x3f;
-      if (type === FRAGMENT) this.fragment(payload, output);
-      else if (type === AGGREGATION) this.aggregate(payload, output);
-      else if (type > FRAGMENT) unit.countDamage();
-      else if (this.donlBytes === 0) unit.nal(payload, 0, payload.length, output);
-      else this.ordered(payload, output);
-    } else if (payload.length > 0) unit.nal(payload, 0, payload.length, output);
-    unit.endPacket(marker, output);
-  }
-
-  flush(output: RtpUnitOutput): void {
-    this.unit.finish(output);
+  protected override piece(payload: Uint8Array, output: RtpUnitOutput): void {
+    const { donlBytes, unit } = this;
+    const type = (payload[0]! >> 1) & 0x3f;
+    if (payload.length <= HEADER_BYTES + donlBytes) unit.nal(payload, 0, payload.length, output);
+    else if (type === FRAGMENT) this.fragment(payload, output);
+    else if (type === AGGREGATION) this.aggregate(payload, HEADER_BYTES + donlBytes, this.dondBytes, output);
+    else if (type > FRAGMENT) unit.countDamage();
+    else if (donlBytes === 0) unit.nal(payload, 0, payload.length, output);
+    else this.ordered(payload, output);
   }
 
   /** A single NAL unit with its order number behind the header. */
@@ -109,26 +92,6 @@ class H265Depacketizer implements RtpDepacketizer {
     if (isStart) unit.beginFragments((payload[0]! & 0x81) | ((head & 0x3f) << 1), payload[1]!, output);
     unit.fragment(payload, from, payload.length);
     if ((head & 0x40) !== 0) unit.closeFragment(output);
-  }
-
-  private aggregate(payload: Uint8Array, output: RtpUnitOutput): void {
-    let at = HEADER_BYTES + this.donlBytes;
-    while (at < payload.length) {
-      if (at + 2 > payload.length) {
-        this.unit.countDamage();
-        return;
-      }
-      const size = (payload[at]! << 8) | payload[at + 1]!;
-      at += 2;
-      // Some fill the packet up with zeros.
-      if (size === 0) return;
-      if (size > payload.length - at) {
-        this.unit.countDamage();
-        return;
-      }
-      this.unit.nal(payload, at, at + size, output);
-      at += size + this.dondBytes;
-    }
   }
 }
 

@@ -84,7 +84,7 @@ class LatmDepacketizer implements RtpDepacketizer {
       this.element(payload, payload.length, timestamp, output);
       return;
     }
-    const isKept = pieces.used === 0 ? pieces.begin(payload, 0, timestamp, 0) : pieces.append(payload, 0);
+    const isKept = pieces.used === 0 ? pieces.begin(payload, 0, timestamp, 0) : pieces.add(payload, 0);
     if (!isKept) {
       this.damaged++;
       this.skipsUntilMarker = !marker;

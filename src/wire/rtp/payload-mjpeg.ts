@@ -25,7 +25,7 @@ import type {
   RtpPayloadTarget,
   RtpUnitOutput,
 } from './payload-format.ts';
-import { UnitBuffer } from './unit-buffer.ts';
+import { UnitDepacketizer } from './unit-depacketizer.ts';
 
 const CLOCK_RATE = 90_000;
 /** RFC 3551 table 5. */
@@ -41,21 +41,16 @@ const LAST_COMPUTED_Q = 99;
 const FIRST_IN_BAND_Q = 128;
 const CHANGING_Q = 255;
 const MAX_OFFSET = 0xff_ffff;
-const NO_TIMESTAMP = -1;
 const NO_BYTES = new Uint8Array(0);
 const MAX_SIDE = 65_535;
 
-class MjpegDepacketizer implements RtpDepacketizer {
-  damaged: number;
-  private readonly unit: UnitBuffer;
+/** Open from the first packet of a picture on. */
+class MjpegDepacketizer extends UnitDepacketizer {
   /** Of pictures that are too big for the header. */
   private readonly toldWidth: number;
   private readonly toldHeight: number;
   /** By quality factor. */
   private readonly tables: (QuantTables | null)[];
-  private timestamp: number;
-  private isOpen: boolean;
-  private isDamaged: boolean;
   /** Bytes of the scan that came. */
   private received: number;
   /** The header of the last picture, for the next, and what it was made of. */
@@ -66,14 +61,10 @@ class MjpegDepacketizer implements RtpDepacketizer {
   private headerRestart: number;
 
   constructor(toldWidth: number, toldHeight: number) {
-    this.damaged = 0;
-    this.unit = new UnitBuffer();
+    super();
     this.toldWidth = toldWidth;
     this.toldHeight = toldHeight;
     this.tables = new Array<QuantTables | null>(256).fill(null);
-    this.timestamp = NO_TIMESTAMP;
-    this.isOpen = false;
-    this.isDamaged = false;
     this.received = 0;
     this.header = NO_BYTES;
     this.headerTables = null;
@@ -82,23 +73,7 @@ class MjpegDepacketizer implements RtpDepacketizer {
     this.headerRestart = -1;
   }
 
-  push(
-    payload: Uint8Array,
-    timestamp: number,
-    marker: boolean,
-    isAfterLoss: boolean,
-    output: RtpUnitOutput,
-  ): void {
-    if (isAfterLoss) this.isDamaged = true;
-    if (timestamp !== this.timestamp) {
-      this.flush(output);
-      this.timestamp = timestamp;
-    }
-    if (payload.length > 0) this.piece(payload, output);
-    if (marker) this.flush(output);
-  }
-
-  flush(output: RtpUnitOutput): void {
+  override flush(output: RtpUnitOutput): void {
     const { unit } = this;
     if (this.isOpen) {
       // Some send the end marker with the scan.
@@ -113,7 +88,7 @@ class MjpegDepacketizer implements RtpDepacketizer {
     this.drop();
   }
 
-  private piece(payload: Uint8Array, output: RtpUnitOutput): void {
+  protected override piece(payload: Uint8Array, output: RtpUnitOutput): void {
     if (payload.length < MAIN_HEADER_BYTES) {
       this.countDamage();
       return;
@@ -201,11 +176,6 @@ class MjpegDepacketizer implements RtpDepacketizer {
     this.headerSize = size;
     this.headerRestart = restart;
     this.header = buildJpegHeader(type, width, height, restart, tables);
-  }
-
-  private countDamage(): void {
-    this.damaged++;
-    this.isDamaged = true;
   }
 
   private drop(): void {

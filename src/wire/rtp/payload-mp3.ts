@@ -103,9 +103,9 @@ class Mp3Depacketizer implements RtpDepacketizer {
       this.drop();
       return;
     }
-    if (!pieces.append(payload, HEADER_BYTES) || pieces.used > pieces.expected) this.drop();
+    if (!pieces.add(payload, HEADER_BYTES) || pieces.used > pieces.expected) this.drop();
     else if (pieces.used === pieces.expected) {
-      output.unit(pieces.whole(), timestamp, false);
+      output.unit(pieces.view(), timestamp, false);
       pieces.clear();
     }
   }

@@ -4,17 +4,16 @@
  */
 import type { CodecConfig } from '../../codec/codec-config.ts';
 import { VIDEO_DISPOSABLE } from '../../codec/video-flags.ts';
-import { checkMaxPayload } from './nal-packetizer.ts';
 import type {
   RtpDepacketizer,
   RtpDescription,
   RtpMapping,
   RtpPacketizer,
   RtpPayloadFormat,
-  RtpPayloadTarget,
   RtpUnitOutput,
 } from './payload-format.ts';
-import { UnitBuffer } from './unit-buffer.ts';
+import { LONG_PICTURE_ID, PicturePacketizer } from './picture-packetizer.ts';
+import { UnitDepacketizer } from './unit-depacketizer.ts';
 
 const CLOCK_RATE = 90_000;
 /** Descriptor bits of section 4.2: extended, non-reference frame, start of a partition. */
@@ -26,10 +25,7 @@ const PARTITION_ID = 0x07;
 const HAS_PICTURE_ID = 0x80;
 const HAS_TL0 = 0x40;
 const HAS_LAYER_OR_KEY = 0x30;
-/** A picture id has 15 bits. */
-const LONG_PICTURE_ID = 0x80;
 const SENT_DESCRIPTOR_BYTES = 4;
-const NO_TIMESTAMP = -1;
 
 /** Where the frame's bytes begin behind the payload descriptor; -1 when it is cut. */
 function descriptorBytes(payload: Uint8Array): number {
@@ -48,48 +44,17 @@ function descriptorBytes(payload: Uint8Array): number {
   return at < payload.length ? at : -1;
 }
 
-class Vp8Depacketizer implements RtpDepacketizer {
-  damaged: number;
-  private readonly unit: UnitBuffer;
-  private timestamp: number;
-  private isDamaged: boolean;
-  /** The first packet of the frame came. */
-  private isOpen: boolean;
-
-  constructor() {
-    this.damaged = 0;
-    this.unit = new UnitBuffer();
-    this.timestamp = NO_TIMESTAMP;
-    this.isDamaged = false;
-    this.isOpen = false;
-  }
-
-  push(
-    payload: Uint8Array,
-    timestamp: number,
-    marker: boolean,
-    isAfterLoss: boolean,
-    output: RtpUnitOutput,
-  ): void {
-    if (isAfterLoss) this.isDamaged = true;
-    if (timestamp !== this.timestamp) {
-      this.flush(output);
-      this.timestamp = timestamp;
-    }
-    if (payload.length > 0) this.piece(payload, output);
-    if (marker) this.flush(output);
-  }
-
-  flush(output: RtpUnitOutput): void {
+/** Open from the first packet of a frame on. */
+class Vp8Depacketizer extends UnitDepacketizer {
+  override flush(output: RtpUnitOutput): void {
     if (this.isOpen) output.unit(this.unit.view(), this.timestamp, this.isDamaged);
     this.drop();
   }
 
-  private piece(payload: Uint8Array, output: RtpUnitOutput): void {
+  protected override piece(payload: Uint8Array, output: RtpUnitOutput): void {
     const from = descriptorBytes(payload);
     if (from < 0) {
-      this.damaged++;
-      this.isDamaged = true;
+      this.countDamage();
       return;
     }
     const head = payload[0]!;
@@ -98,9 +63,9 @@ class Vp8Depacketizer implements RtpDepacketizer {
       this.isOpen = true;
     }
     // Without its first packet nothing of a frame can be decoded.
-    if (!this.isOpen) this.damaged++;
+    if (!this.isOpen) this.countDamage();
     else if (!this.unit.append(payload, from, payload.length)) {
-      this.damaged++;
+      this.countDamage();
       this.drop();
     }
   }
@@ -112,30 +77,15 @@ class Vp8Depacketizer implements RtpDepacketizer {
   }
 }
 
-class Vp8Packetizer implements RtpPacketizer {
-  private readonly room: number;
-  private pictureId: number;
-
+class Vp8Packetizer extends PicturePacketizer {
   constructor(maxPayload: number) {
-    this.room = checkMaxPayload(maxPayload) - SENT_DESCRIPTOR_BYTES;
-    this.pictureId = 0;
+    super(maxPayload, SENT_DESCRIPTOR_BYTES);
   }
 
-  packetize(payload: Uint8Array, flags: number, _config: CodecConfig, target: RtpPayloadTarget): void {
-    const { room, pictureId } = this;
+  protected override writeDescriptor(target: Uint8Array, at: number, flags: number, isStart: boolean): void {
     const reference = (flags & VIDEO_DISPOSABLE) !== 0 ? NON_REFERENCE : 0;
-    for (let from = 0; from < payload.length; ) {
-      const count = Math.min(room, payload.length - from);
-      const to = target.begin(SENT_DESCRIPTOR_BYTES + count, from + count === payload.length, 0);
-      const { bytes } = target;
-      bytes[to] = EXTENDED | reference | (from === 0 ? PARTITION_START : 0);
-      bytes[to + 1] = HAS_PICTURE_ID;
-      bytes[to + 2] = LONG_PICTURE_ID | (pictureId >> 8);
-      bytes[to + 3] = pictureId;
-      bytes.set(payload.subarray(from, from + count), to + SENT_DESCRIPTOR_BYTES);
-      from += count;
-    }
-    this.pictureId = (pictureId + 1) & 0x7fff;
+    target[at] = EXTENDED | reference | (isStart ? PARTITION_START : 0);
+    target[at + 1] = HAS_PICTURE_ID;
   }
 }
 

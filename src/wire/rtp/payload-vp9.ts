@@ -6,17 +6,16 @@
 import type { CodecConfig } from '../../codec/codec-config.ts';
 import { VIDEO_KEY } from '../../codec/video-flags.ts';
 import { parseVpConfig } from '../../codec/vp9.ts';
-import { checkMaxPayload } from './nal-packetizer.ts';
 import type {
   RtpDepacketizer,
   RtpDescription,
   RtpMapping,
   RtpPacketizer,
   RtpPayloadFormat,
-  RtpPayloadTarget,
   RtpUnitOutput,
 } from './payload-format.ts';
-import { UnitBuffer } from './unit-buffer.ts';
+import { LONG_PICTURE_ID, PicturePacketizer } from './picture-packetizer.ts';
+import { UnitDepacketizer } from './unit-depacketizer.ts';
 
 const CLOCK_RATE = 90_000;
 /** Descriptor bits of section 4.2. */
@@ -27,13 +26,11 @@ const FLEXIBLE = 0x10;
 const FRAME_START = 0x08;
 const FRAME_END = 0x04;
 const HAS_STRUCTURE = 0x02;
-const LONG_PICTURE_ID = 0x80;
 const MAX_REFERENCES = 3;
 const SENT_DESCRIPTOR_BYTES = 3;
 /** An index counts at most this many frames. */
 const MAX_LAYERS = 8;
 const SUPERFRAME_MARKER = 0xc0;
-const NO_TIMESTAMP = -1;
 
 /** Where the byte of layer indices is, if there is one; -1 when the descriptor is cut before. */
 function behindPictureId(payload: Uint8Array): number {
@@ -83,54 +80,30 @@ function isUpperLayer(payload: Uint8Array): boolean {
   return (payload[0]! & HAS_LAYERS) !== 0 && ((payload[behindPictureId(payload)]! >> 1) & 7) > 0;
 }
 
-class Vp9Depacketizer implements RtpDepacketizer {
-  damaged: number;
-  private readonly unit: UnitBuffer;
-  private timestamp: number;
+/** Open while the last layer's frame has begun and has not ended. */
+class Vp9Depacketizer extends UnitDepacketizer {
   /** Where the frames of the layers begin. */
   private readonly layerStarts: Int32Array;
   private layers: number;
-  private isDamaged: boolean;
-  /** The last layer's frame began and did not end. */
-  private isOpen: boolean;
 
   constructor() {
-    this.damaged = 0;
-    this.unit = new UnitBuffer();
-    this.timestamp = NO_TIMESTAMP;
+    super();
     this.layerStarts = new Int32Array(MAX_LAYERS);
     this.layers = 0;
-    this.isDamaged = false;
-    this.isOpen = false;
   }
 
-  push(
-    payload: Uint8Array,
-    timestamp: number,
-    marker: boolean,
-    isAfterLoss: boolean,
-    output: RtpUnitOutput,
-  ): void {
-    if (isAfterLoss) {
-      this.isOpen = false;
-      this.isDamaged = true;
-    }
-    if (timestamp !== this.timestamp) {
-      this.flush(output);
-      this.timestamp = timestamp;
-      this.isDamaged = isAfterLoss;
-    }
-    if (payload.length > 0) this.piece(payload);
-    if (marker) this.flush(output);
-  }
-
-  flush(output: RtpUnitOutput): void {
+  override flush(output: RtpUnitOutput): void {
     if (this.layers > 1) this.writeIndex();
     if (this.layers > 0) output.unit(this.unit.view(), this.timestamp, this.isDamaged);
     this.drop();
   }
 
-  private piece(payload: Uint8Array): void {
+  protected override lose(): void {
+    this.isOpen = false;
+    super.lose();
+  }
+
+  protected override piece(payload: Uint8Array): void {
     const from = descriptorBytes(payload);
     if (from < 0) {
       this.countDamage();
@@ -183,11 +156,6 @@ class Vp9Depacketizer implements RtpDepacketizer {
     bytes[to] = marker;
   }
 
-  private countDamage(): void {
-    this.damaged++;
-    this.isDamaged = true;
-  }
-
   private drop(): void {
     this.unit.used = 0;
     this.layers = 0;
@@ -196,30 +164,20 @@ class Vp9Depacketizer implements RtpDepacketizer {
   }
 }
 
-class Vp9Packetizer implements RtpPacketizer {
-  private readonly room: number;
-  private pictureId: number;
-
+class Vp9Packetizer extends PicturePacketizer {
   constructor(maxPayload: number) {
-    this.room = checkMaxPayload(maxPayload) - SENT_DESCRIPTOR_BYTES;
-    this.pictureId = 0;
+    super(maxPayload, SENT_DESCRIPTOR_BYTES);
   }
 
-  packetize(payload: Uint8Array, flags: number, _config: CodecConfig, target: RtpPayloadTarget): void {
-    const { room, pictureId } = this;
+  protected override writeDescriptor(
+    target: Uint8Array,
+    at: number,
+    flags: number,
+    isStart: boolean,
+    isEnd: boolean,
+  ): void {
     const kind = HAS_PICTURE_ID | ((flags & VIDEO_KEY) !== 0 ? 0 : INTER_PREDICTED);
-    for (let from = 0; from < payload.length; ) {
-      const count = Math.min(room, payload.length - from);
-      const isEnd = from + count === payload.length;
-      const to = target.begin(SENT_DESCRIPTOR_BYTES + count, isEnd, 0);
-      const { bytes } = target;
-      bytes[to] = kind | (from === 0 ? FRAME_START : 0) | (isEnd ? FRAME_END : 0);
-      bytes[to + 1] = LONG_PICTURE_ID | (pictureId >> 8);
-      bytes[to + 2] = pictureId;
-      bytes.set(payload.subarray(from, from + count), to + SENT_DESCRIPTOR_BYTES);
-      from += count;
-    }
-    this.pictureId = (pictureId + 1) & 0x7fff;
+    target[at] = kind | (isStart ? FRAME_START : 0) | (isEnd ? FRAME_END : 0);
   }
 }
 

@@ -4,7 +4,21 @@ import { test } from 'node:test';
 import { configFromRecord } from '../../../../src/codec/describe-config.ts';
 import { AV1_PAYLOAD } from '../../../../src/wire/rtp/payload-av1.ts';
 import { MAX_UNIT_BYTES } from '../../../../src/wire/rtp/unit-buffer.ts';
-import { concat, configOf, depacketize, filler, hex, type Piece, packetize, toHex } from './video-rig.ts';
+import {
+  type BothWays,
+  concat,
+  configOf,
+  depacketize,
+  filler,
+  hex,
+  type Piece,
+  packetize,
+  plain,
+  type Quirk,
+  testBothWays,
+  testReceived,
+  toHex,
+} from './video-rig.ts';
 
 /** OBU of `type` with a size field of one or two bytes. */
 function obu(type: number, body: Uint8Array, extension = -1): Uint8Array {
@@ -20,12 +34,7 @@ const BIG_BODY = concat(hex('30'), filler(149));
 const LAYERED = obu(6, FRAME_BODY, 0x28);
 const SEQUENCE_ELEMENT = '0800000003b4fdf36be401';
 
-const CASES: readonly {
-  name: string;
-  flags?: number;
-  unit: Uint8Array;
-  packets: readonly string[];
-}[] = [
+const CASES: readonly BothWays[] = [
   { name: 'one OBU', unit: FRAME, packets: [`1030${toHex(FRAME_BODY)}`] },
   {
     name: 'a new coded video sequence: the last of two elements has no length',
@@ -58,39 +67,14 @@ const CASES: readonly {
   },
 ];
 
-for (const { name, flags = 0, unit, packets } of CASES) {
-  test(`sent: ${name}`, () => {
-    const pieces = packetize(AV1_PAYLOAD, unit, 64, flags);
-    assert.deepEqual(
-      pieces.map(({ payload, marker }) => [toHex(payload), marker]),
-      packets.map((packet, i) => [packet, i === packets.length - 1]),
-    );
-  });
+testBothWays(AV1_PAYLOAD, CASES);
 
-  test(`received: ${name}`, () => {
-    const pieces = packets.map((packet, i) => ({ payload: hex(packet), marker: i === packets.length - 1 }));
-    const { units, damaged } = depacketize(AV1_PAYLOAD, pieces);
-    assert.deepEqual([units.map(({ payload }) => toHex(payload)), damaged], [[toHex(unit)], 0]);
-  });
-}
-
-const plain = (payload: Uint8Array, marker = false, timestamp = 1000): Piece => ({
-  payload,
-  marker,
-  timestamp,
-});
 const lost = (payload: Uint8Array, marker: boolean, timestamp = 1000): Piece => ({
   ...plain(payload, marker, timestamp),
   isAfterLoss: true,
 });
 
-const QUIRKS: readonly {
-  name: string;
-  pieces: readonly Piece[];
-  units: readonly Uint8Array[];
-  damagedUnits?: readonly number[];
-  damaged?: number;
-}[] = [
+const QUIRKS: readonly Quirk[] = [
   {
     name: 'W=0: a length before every element',
     pieces: [plain(concat(hex('000b'), hex(SEQUENCE_ELEMENT), hex('2030'), FRAME_BODY), true)],
@@ -154,17 +138,7 @@ const QUIRKS: readonly {
   },
 ];
 
-for (const { name, pieces, units, damagedUnits = [], damaged = 0 } of QUIRKS) {
-  test(`received: ${name}`, () => {
-    const result = depacketize(AV1_PAYLOAD, pieces);
-    assert.deepEqual(
-      result.units.map(({ payload }) => toHex(payload)),
-      units.map((unit) => toHex(unit)),
-    );
-    const damagedFound = result.units.flatMap(({ isDamaged }, i) => (isDamaged ? [i] : []));
-    assert.deepEqual([damagedFound, result.damaged], [damagedUnits, damaged]);
-  });
-}
+testReceived(AV1_PAYLOAD, QUIRKS);
 
 test('a temporal unit that grows over the limit is dropped, the next one is whole', () => {
   const pieces: Piece[] = [plain(hex('5030'))];

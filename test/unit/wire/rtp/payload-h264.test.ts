@@ -6,6 +6,7 @@ import { MAX_NALS_PER_UNIT } from '../../../../src/wire/rtp/nal-access-unit.ts';
 import { H264_PAYLOAD } from '../../../../src/wire/rtp/payload-h264.ts';
 import { MAX_UNIT_BYTES } from '../../../../src/wire/rtp/unit-buffer.ts';
 import {
+  type BothWays,
   concat,
   configOf,
   depacketize,
@@ -15,6 +16,10 @@ import {
   nals,
   type Piece,
   packetize,
+  plain,
+  type Quirk,
+  testBothWays,
+  testReceived,
   toHex,
 } from './video-rig.ts';
 
@@ -25,8 +30,7 @@ const IDR = concat(hex('658884'), filler(40));
 const SLICE = concat(hex('419a22'), filler(20));
 const SECOND_SLICE = concat(hex('410e22'), filler(20));
 
-/** Both ways; `packets` as hex, the marker on the last. */
-const CASES: readonly { name: string; maxPayload: number; unit: Uint8Array; packets: readonly string[] }[] = [
+const CASES: readonly BothWays[] = [
   { name: 'single NAL unit', maxPayload: 100, unit: nals(SLICE), packets: [toHex(SLICE)] },
   {
     name: 'parameter sets, SEI and slice in one STAP-A with the highest importance',
@@ -68,49 +72,14 @@ const CASES: readonly { name: string; maxPayload: number; unit: Uint8Array; pack
   },
 ];
 
-function marked(packets: readonly string[]): Piece[] {
-  return packets.map((packet, i) => ({ payload: hex(packet), marker: i === packets.length - 1 }));
-}
+testBothWays(H264_PAYLOAD, CASES);
 
-for (const { name, maxPayload, unit, packets } of CASES) {
-  test(`sent: ${name}`, () => {
-    const pieces = packetize(H264_PAYLOAD, unit, maxPayload);
-    assert.deepEqual(
-      pieces.map(({ payload }) => toHex(payload)),
-      packets,
-    );
-    assert.deepEqual(
-      pieces.map(({ marker }) => marker),
-      packets.map((_, i) => i === packets.length - 1),
-    );
-  });
-
-  test(`received: ${name}`, () => {
-    const { units, damaged } = depacketize(H264_PAYLOAD, marked(packets));
-    assert.deepEqual([units.map(({ payload }) => toHex(payload)), damaged], [[toHex(unit)], 0]);
-  });
-}
-
-interface Quirk {
-  readonly name: string;
-  readonly pieces: readonly Piece[];
-  /** NAL units of each access unit, `!` before a damaged one. */
-  readonly units: readonly (readonly Uint8Array[])[];
-  readonly timestamps?: readonly number[];
-  readonly damagedUnits?: readonly number[];
-  readonly damaged?: number;
-}
-
-const plain = (payload: Uint8Array, marker = false, timestamp = 1000): Piece => ({
-  payload,
-  marker,
-  timestamp,
-});
 const SPS2 = hex('674d0033 8a8a5028 02dd3440 0000fa00 0030d401');
 const PPS2 = hex('68ee3c80');
 const START = hex('00000001');
 
-const QUIRKS: readonly Quirk[] = [
+/** Units as lists of NAL units. */
+const QUIRKS: readonly (Omit<Quirk, 'units'> & { units: readonly (readonly Uint8Array[])[] })[] = [
   {
     name: 'CostarHD (gortsplib 649): start and end bit in one FU-A',
     pieces: [plain(concat(hex('3cc1'), hex('e700cafe')), true)],
@@ -299,23 +268,10 @@ const QUIRKS: readonly Quirk[] = [
   },
 ];
 
-for (const { name, pieces, units, timestamps, damagedUnits = [], damaged = 0 } of QUIRKS) {
-  test(`received: ${name}`, () => {
-    const result = depacketize(H264_PAYLOAD, pieces);
-    assert.deepEqual(
-      result.units.map(({ payload }) => toHex(payload)),
-      units.map((unit) => toHex(nals(...unit))),
-    );
-    if (timestamps !== undefined) {
-      assert.deepEqual(
-        result.units.map(({ timestamp }) => timestamp),
-        timestamps,
-      );
-    }
-    const damagedFound = result.units.flatMap(({ isDamaged }, i) => (isDamaged ? [i] : []));
-    assert.deepEqual([damagedFound, result.damaged], [damagedUnits, damaged]);
-  });
-}
+testReceived(
+  H264_PAYLOAD,
+  QUIRKS.map((quirk) => ({ ...quirk, units: quirk.units.map((unit) => nals(...unit)) })),
+);
 
 test('an access unit that grows over the limit is dropped, the next one is whole', () => {
   const fragment = concat(hex('7c05'), filler(1400));

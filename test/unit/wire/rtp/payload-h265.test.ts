@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { H265_PAYLOAD } from '../../../../src/wire/rtp/payload-h265.ts';
 import {
+  type BothWays,
   concat,
   configOf,
   depacketize,
@@ -10,8 +11,11 @@ import {
   hex,
   mappingOf,
   nals,
-  type Piece,
   packetize,
+  plain,
+  type Quirk,
+  testBothWays,
+  testReceived,
   toHex,
 } from './video-rig.ts';
 
@@ -24,7 +28,7 @@ const SLICE = concat(hex('0201d0'), filler(20));
 const SECOND_SLICE = concat(hex('020150'), filler(20));
 const SUB_LAYER = concat(hex('0003d0'), filler(5));
 
-const CASES: readonly { name: string; maxPayload: number; unit: Uint8Array; packets: readonly string[] }[] = [
+const CASES: readonly BothWays[] = [
   { name: 'single NAL unit', maxPayload: 100, unit: nals(SLICE), packets: [toHex(SLICE)] },
   {
     name: 'aggregation packet with the lowest temporal id',
@@ -56,37 +60,13 @@ const CASES: readonly { name: string; maxPayload: number; unit: Uint8Array; pack
   },
 ];
 
-for (const { name, maxPayload, unit, packets } of CASES) {
-  test(`sent: ${name}`, () => {
-    const pieces = packetize(H265_PAYLOAD, unit, maxPayload);
-    assert.deepEqual(
-      pieces.map(({ payload, marker }) => [toHex(payload), marker]),
-      packets.map((packet, i) => [packet, i === packets.length - 1]),
-    );
-  });
+testBothWays(H265_PAYLOAD, CASES);
 
-  test(`received: ${name}`, () => {
-    const pieces = packets.map((packet, i) => ({ payload: hex(packet), marker: i === packets.length - 1 }));
-    const { units, damaged } = depacketize(H265_PAYLOAD, pieces);
-    assert.deepEqual([units.map(({ payload }) => toHex(payload)), damaged], [[toHex(unit)], 0]);
-  });
-}
-
-const plain = (payload: Uint8Array, marker = false, timestamp = 1000): Piece => ({
-  payload,
-  marker,
-  timestamp,
-});
 const START = hex('00000001');
 const WITH_ORDER = { 'sprop-max-don-diff': '1' };
 
-const QUIRKS: readonly {
-  name: string;
-  pieces: readonly Piece[];
-  units: readonly (readonly Uint8Array[])[];
-  fmtp?: Readonly<Record<string, string>>;
-  damaged?: number;
-}[] = [
+/** Units as lists of NAL units. */
+const QUIRKS: readonly (Omit<Quirk, 'units'> & { units: readonly (readonly Uint8Array[])[] })[] = [
   {
     name: 'order numbers are read past in a single NAL unit',
     pieces: [plain(concat(hex('0201 0007'), SLICE.subarray(2)), true)],
@@ -167,6 +147,7 @@ const QUIRKS: readonly {
       plain(SLICE, true),
     ],
     units: [[SLICE]],
+    damagedUnits: [0],
     damaged: 3,
   },
   {
@@ -178,20 +159,15 @@ const QUIRKS: readonly {
       plain(SECOND_SLICE, true, 4000),
     ],
     units: [[SLICE], [SECOND_SLICE], [SLICE, SECOND_SLICE]],
+    damagedUnits: [1],
     damaged: 1,
   },
 ];
 
-for (const { name, pieces, units, fmtp = {}, damaged = 0 } of QUIRKS) {
-  test(`received: ${name}`, () => {
-    const result = depacketize(H265_PAYLOAD, pieces, fmtp);
-    assert.deepEqual(
-      result.units.map(({ payload }) => toHex(payload)),
-      units.map((unit) => toHex(nals(...unit))),
-    );
-    assert.equal(result.damaged, damaged);
-  });
-}
+testReceived(
+  H265_PAYLOAD,
+  QUIRKS.map((quirk) => ({ ...quirk, units: quirk.units.map((unit) => nals(...unit)) })),
+);
 
 const SETS = {
   'sprop-vps': 'QAEMAf//AWAAAAMAkAAAAwAAAwAelZQJ',

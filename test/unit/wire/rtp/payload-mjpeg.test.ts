@@ -5,15 +5,19 @@ import { buildJpegHeader, JPEG_420, JPEG_422, JpegPicture } from '../../../../sr
 import { HUFFMAN_TABLES, quantTablesOf } from '../../../../src/wire/rtp/jpeg-tables.ts';
 import { MJPEG_PAYLOAD } from '../../../../src/wire/rtp/payload-mjpeg.ts';
 import {
+  type BothWays,
   captures,
   concat,
   configOf,
   depacketize,
   filler,
   hex,
-  type Piece,
   packetize,
   piecesOf,
+  plain,
+  type Quirk,
+  testBothWays,
+  testReceived,
   toHex,
 } from './video-rig.ts';
 
@@ -29,8 +33,7 @@ function picture(type: number, restartInterval = 0, scan = SCAN): Uint8Array {
 
 const IN_BAND = `00000080${toHex(LUMA)}${toHex(CHROMA)}`;
 
-/** Both ways. */
-const CASES: readonly { name: string; maxPayload: number; unit: Uint8Array; packets: readonly string[] }[] = [
+const CASES: readonly BothWays[] = [
   {
     name: '4:2:0 in one packet',
     maxPayload: 1000,
@@ -58,20 +61,7 @@ const CASES: readonly { name: string; maxPayload: number; unit: Uint8Array; pack
   },
 ];
 
-for (const { name, maxPayload, unit, packets } of CASES) {
-  test(`sent: ${name}`, () => {
-    assert.deepEqual(
-      packetize(MJPEG_PAYLOAD, unit, maxPayload).map(({ payload, marker }) => [toHex(payload), marker]),
-      packets.map((packet, i) => [packet, i === packets.length - 1]),
-    );
-  });
-
-  test(`received: ${name}`, () => {
-    const pieces = packets.map((packet, i) => ({ payload: hex(packet), marker: i === packets.length - 1 }));
-    const { units, damaged } = depacketize(MJPEG_PAYLOAD, pieces);
-    assert.deepEqual([units.map(({ payload }) => toHex(payload)), damaged], [[toHex(unit)], 0]);
-  });
-}
+testBothWays(MJPEG_PAYLOAD, CASES);
 
 test('the whole header, byte by byte', () => {
   const tables = HUFFMAN_TABLES.map(
@@ -113,21 +103,11 @@ test('quantization tables of quality 50 are those that libjpeg writes', () => {
   assert.equal(toHex(payload.subarray(chromaQuant, chromaQuant + 64)), toHex(tables.subarray(64)));
 });
 
-const plain = (packet: string, marker = false, timestamp = 1000, isAfterLoss = false): Piece => {
-  return { payload: hex(packet), marker, timestamp, isAfterLoss };
-};
 const header = (values: Uint8Array, precision = 0): Uint8Array =>
   buildJpegHeader(JPEG_420, 160, 96, 0, { precision, values });
 const WIDE = filler(256, 9);
 
-const QUIRKS: readonly {
-  name: string;
-  pieces: readonly Piece[];
-  units: readonly Uint8Array[];
-  damagedUnits?: readonly number[];
-  damaged?: number;
-  fmtp?: Readonly<Record<string, string>>;
-}[] = [
+const QUIRKS: readonly Quirk[] = [
   {
     name: 'computed tables',
     pieces: [plain('000000000132140caabb', true)],
@@ -242,17 +222,7 @@ const QUIRKS: readonly {
   },
 ];
 
-for (const { name, pieces, units, damagedUnits = [], damaged = 0, fmtp = {} } of QUIRKS) {
-  test(`received: ${name}`, () => {
-    const result = depacketize(MJPEG_PAYLOAD, pieces, fmtp);
-    assert.deepEqual(
-      result.units.map(({ payload }) => toHex(payload)),
-      units.map((unit) => toHex(unit)),
-    );
-    const damagedFound = result.units.flatMap(({ isDamaged }, i) => (isDamaged ? [i] : []));
-    assert.deepEqual([damagedFound, result.damaged], [damagedUnits, damaged]);
-  });
-}
+testReceived(MJPEG_PAYLOAD, QUIRKS);
 
 /** The picture with the first `from` (hex) replaced. */
 function changed(from: string, to: string): Uint8Array {

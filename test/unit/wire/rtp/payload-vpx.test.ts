@@ -7,6 +7,7 @@ import { VP8_PAYLOAD } from '../../../../src/wire/rtp/payload-vp8.ts';
 import { VP9_PAYLOAD } from '../../../../src/wire/rtp/payload-vp9.ts';
 import { MAX_UNIT_BYTES } from '../../../../src/wire/rtp/unit-buffer.ts';
 import {
+  type BothWays,
   CollectingTarget,
   concat,
   configOf,
@@ -14,20 +15,17 @@ import {
   filler,
   hex,
   type Piece,
-  packetize,
+  plain,
+  type Quirk,
+  testBothWays,
+  testReceived,
   toHex,
 } from './video-rig.ts';
 
 const FRAME = filler(20);
 const BIG = filler(100);
 
-const CASES: readonly {
-  format: RtpPayloadFormat;
-  name: string;
-  flags: number;
-  unit: Uint8Array;
-  packets: readonly string[];
-}[] = [
+const CASES: readonly (BothWays & { format: RtpPayloadFormat })[] = [
   { format: VP8_PAYLOAD, name: 'one packet', flags: 1, unit: FRAME, packets: [`90808000${toHex(FRAME)}`] },
   { format: VP8_PAYLOAD, name: 'no reference', flags: 16, unit: FRAME, packets: [`b0808000${toHex(FRAME)}`] },
   {
@@ -47,22 +45,12 @@ const CASES: readonly {
   },
 ];
 
-for (const { format, name, flags, unit, packets } of CASES) {
-  test(`${format.codec} sent: ${name}`, () => {
-    assert.deepEqual(
-      packetize(format, unit, 64, flags).map(({ payload, marker }) => [toHex(payload), marker]),
-      packets.map((packet, i) => [packet, i === packets.length - 1]),
-    );
-  });
-
-  test(`${format.codec} received: ${name}`, () => {
-    const pieces = packets.map((packet, i) => ({ payload: hex(packet), marker: i === packets.length - 1 }));
-    const { units, damaged } = depacketize(format, pieces);
-    assert.deepEqual([units.map(({ payload }) => toHex(payload)), damaged], [[toHex(unit)], 0]);
-  });
-}
-
 for (const format of [VP8_PAYLOAD, VP9_PAYLOAD]) {
+  testBothWays(
+    format,
+    CASES.filter((one) => one.format === format),
+  );
+
   test(`${format.codec}: picture ids count up and begin anew behind 32767`, () => {
     const target = new CollectingTarget();
     const config = configOf(format.codec);
@@ -131,18 +119,8 @@ for (const { format, name, first, next } of DESCRIPTORS) {
   });
 }
 
-const plain = (packet: string, marker = false, timestamp = 1000, isAfterLoss = false): Piece => {
-  return { payload: hex(packet), marker, timestamp, isAfterLoss };
-};
-
-const LOSSES: readonly {
-  format: RtpPayloadFormat;
-  name: string;
-  pieces: readonly Piece[];
-  units: readonly string[];
-  damagedUnits?: readonly number[];
-  damaged?: number;
-}[] = [
+/** Units as hex. */
+const LOSSES: readonly (Omit<Quirk, 'units'> & { format: RtpPayloadFormat; units: readonly string[] })[] = [
   {
     format: VP8_PAYLOAD,
     name: 'no marker',
@@ -212,16 +190,11 @@ const LOSSES: readonly {
   },
 ];
 
-for (const { format, name, pieces, units, damagedUnits = [], damaged = 0 } of LOSSES) {
-  test(`${format.codec} received: ${name}`, () => {
-    const result = depacketize(format, pieces);
-    assert.deepEqual(
-      result.units.map(({ payload }) => toHex(payload)),
-      units,
-    );
-    const damagedFound = result.units.flatMap(({ isDamaged }, i) => (isDamaged ? [i] : []));
-    assert.deepEqual([damagedFound, result.damaged], [damagedUnits, damaged]);
-  });
+for (const format of [VP8_PAYLOAD, VP9_PAYLOAD]) {
+  testReceived(
+    format,
+    LOSSES.filter((one) => one.format === format).map((one) => ({ ...one, units: one.units.map(hex) })),
+  );
 }
 
 test('vp9: the index of a superframe has as many bytes per size as the largest layer needs', () => {

@@ -1,6 +1,7 @@
-/** What the tests of the video payload formats share: targets that collect, packets from hex, recorded packets. */
+/** What the tests of the video payload formats share: tables of packets, targets that collect, recorded packets. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
 import { type CodecConfig, makeCodecConfig } from '../../../../src/codec/codec-config.ts';
 import type { CodecId } from '../../../../src/codec/codec-id.ts';
 import type {
@@ -18,6 +19,16 @@ export interface Piece {
   /** Default: the same for all. */
   readonly timestamp?: number;
   readonly isAfterLoss?: boolean;
+}
+
+/** `payload`: bytes or hex. */
+export function plain(
+  payload: Uint8Array | string,
+  marker = false,
+  timestamp = 1000,
+  isAfterLoss = false,
+): Piece {
+  return { payload: typeof payload === 'string' ? hex(payload) : payload, marker, timestamp, isAfterLoss };
 }
 
 export interface Unit {
@@ -91,6 +102,69 @@ export function pushAll(
   }
   depacketizer.flush(output);
   return { units, damaged: depacketizer.damaged };
+}
+
+/** A frame and its packets. */
+export interface BothWays {
+  readonly name: string;
+  /** 64 if not given. */
+  readonly maxPayload?: number;
+  readonly flags?: number;
+  readonly unit: Uint8Array;
+  /** As hex; the last one has the marker. */
+  readonly packets: readonly string[];
+}
+
+export function testBothWays(format: RtpPayloadFormat, cases: readonly BothWays[]): void {
+  for (const { name, maxPayload = 64, flags = 0, unit, packets } of cases) {
+    const isLast = (i: number): boolean => i === packets.length - 1;
+
+    test(`${format.codec} sent: ${name}`, () => {
+      assert.deepEqual(
+        packetize(format, unit, maxPayload, flags).map(({ payload, marker }) => [toHex(payload), marker]),
+        packets.map((packet, i) => [packet, isLast(i)]),
+      );
+    });
+
+    test(`${format.codec} received: ${name}`, () => {
+      const pieces = packets.map((packet, i) => ({ payload: hex(packet), marker: isLast(i) }));
+      const { units, damaged } = depacketize(format, pieces);
+      assert.deepEqual([units.map(({ payload }) => toHex(payload)), damaged], [[toHex(unit)], 0]);
+    });
+  }
+}
+
+/** Packets that we do not send, and what comes of them. */
+export interface Quirk {
+  readonly name: string;
+  readonly pieces: readonly Piece[];
+  readonly units: readonly Uint8Array[];
+  /** Of the units; not looked at if not given. */
+  readonly timestamps?: readonly number[];
+  /** Which of them are damaged. */
+  readonly damagedUnits?: readonly number[];
+  readonly damaged?: number;
+  readonly fmtp?: Readonly<Record<string, string>>;
+}
+
+export function testReceived(format: RtpPayloadFormat, quirks: readonly Quirk[]): void {
+  for (const { name, pieces, units, timestamps, damagedUnits = [], damaged = 0, fmtp = {} } of quirks) {
+    test(`${format.codec} received: ${name}`, () => {
+      const result = depacketize(format, pieces, fmtp);
+      assert.deepEqual(
+        result.units.map(({ payload }) => toHex(payload)),
+        units.map(toHex),
+      );
+      if (timestamps !== undefined) {
+        assert.deepEqual(
+          result.units.map(({ timestamp }) => timestamp),
+          timestamps,
+        );
+      }
+      const damagedFound = result.units.flatMap(({ isDamaged }, i) => (isDamaged ? [i] : []));
+      assert.deepEqual([damagedFound, result.damaged], [damagedUnits, damaged]);
+    });
+  }
 }
 
 export function mappingOf(format: RtpPayloadFormat, fmtp: Readonly<Record<string, string>> = {}): RtpMapping {
