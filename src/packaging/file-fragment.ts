@@ -3,7 +3,7 @@ import { isSameConfig } from '../codec/codec-config.ts';
 import type { LeftOut } from '../media/feed.ts';
 import { FRAME_KEY, type Frame } from '../media/frame.ts';
 import { defaultTrack, type Track } from '../media/track.ts';
-import { SlabWriter } from '../util/slab.ts';
+import { SlabParts } from './slab-parts.ts';
 
 /** A piece of the file that begins where decoding can begin, or after a second without such a place. */
 export interface FileMark {
@@ -100,52 +100,53 @@ export class FragmentClock {
   }
 }
 
-/** The bytes of a fragment as few views of slabs. */
-export class FragmentBytes {
-  sizeBytes = 0;
-  private readonly writer = new SlabWriter();
-  private parts: Buffer[] = [];
-  private partSlab: Buffer | null = null;
-  private partStart = 0;
-  private partEnd = 0;
+/** The bytes of a file in whole fragments: what is ready, and the fragment in the making. */
+export abstract class FragmentedFile {
+  leftOut: readonly LeftOut[] = [];
+  readyBytes = 0;
+  protected readonly bytes = new SlabParts();
+  protected readonly clock: FragmentClock;
+  private ready: Buffer[] = [];
 
-  get slab(): Buffer {
-    return this.writer.slab;
+  /** `offset`: bytes that the file has already. */
+  constructor(offset: number) {
+    this.clock = new FragmentClock(offset);
   }
 
-  /** Makes room in one piece and returns its offset in `slab`. */
-  reserve(bytes: number, nowUs: number): number {
-    const { writer } = this;
-    const at = writer.reserve(bytes, nowUs);
-    if (writer.slab !== this.partSlab) {
-      this.closePart();
-      this.partSlab = writer.slab;
-      this.partStart = at;
-    }
-    this.partEnd = at + bytes;
-    this.sizeBytes += bytes;
-    return at;
+  get startUs(): number {
+    return this.clock.startUs;
   }
 
-  /** Appends a copy and returns its offset in `slab`. */
-  copy(bytes: Uint8Array, nowUs: number): number {
-    const at = this.reserve(bytes.length, nowUs);
-    this.slab.set(bytes, at);
-    return at;
+  get endUs(): number {
+    return this.clock.endUs;
   }
 
-  /** The parts so far; the next fragment begins. */
   take(): Buffer[] {
-    this.closePart();
-    const { parts } = this;
-    this.parts = [];
-    this.sizeBytes = 0;
-    return parts;
+    const { ready } = this;
+    this.ready = [];
+    this.readyBytes = 0;
+    return ready;
   }
 
-  private closePart(): void {
-    if (this.partSlab !== null) this.parts.push(this.partSlab.subarray(this.partStart, this.partEnd));
-    this.partSlab = null;
+  takeMarks(): FileMark[] {
+    return this.clock.takeMarks();
+  }
+
+  finish(): void {
+    this.close(Number.NaN);
+  }
+
+  /** Ends the open fragment. `nextUs` is where the next begins; NaN = not known. */
+  protected abstract close(nextUs: number): void;
+
+  /** What lies in `bytes` is a whole fragment; false when nothing does. */
+  protected closeFragment(nextUs: number): boolean {
+    const { sizeBytes } = this.bytes;
+    this.clock.close(sizeBytes, nextUs);
+    if (sizeBytes === 0) return false;
+    this.ready.push(...this.bytes.take());
+    this.readyBytes += sizeBytes;
+    return true;
   }
 }
 

@@ -3,7 +3,6 @@
  * from the first frame, in milliseconds. onMetaData stands at the start and names the wall clock of the start as
  * `creationdate`; duration and an index of key frames, which are known at the end only, are not in it.
  */
-import type { LeftOut } from '../media/feed.ts';
 import type { Frame } from '../media/frame.ts';
 import type { Track } from '../media/track.ts';
 import {
@@ -17,15 +16,7 @@ import {
   writeTagTrailer,
 } from '../wire/flv/tag-header.ts';
 import { serializeTag } from '../wire/flv/tag-writer.ts';
-import type { FileMark } from './file-fragment.ts';
-import {
-  FragmentBytes,
-  FragmentClock,
-  hasSameCodecs,
-  isExtended,
-  isSameTracks,
-  leftOutOf,
-} from './file-fragment.ts';
+import { FragmentedFile, hasSameCodecs, isExtended, isSameTracks, leftOutOf } from './file-fragment.ts';
 import type { FileMuxer, FileMuxerOptions } from './file-muxer.ts';
 import { FlvTagBuilder } from './flv-tag-builder.ts';
 
@@ -38,15 +29,10 @@ export function reasonNotInFlv(track: Track): string {
   return track.kind === 'data' ? 'Recordings keep pictures and sound.' : newBuilder().reasonNotCarried(track);
 }
 
-export class FlvFileMuxer implements FileMuxer {
+export class FlvFileMuxer extends FragmentedFile implements FileMuxer {
   readonly format = 'flv';
-  leftOut: readonly LeftOut[] = [];
   private readonly options: FileMuxerOptions;
   private readonly builder = newBuilder();
-  private readonly bytes = new FragmentBytes();
-  private readonly clock: FragmentClock;
-  private ready: Buffer[] = [];
-  readyBytes = 0;
   private tracks: readonly Track[] = [];
   private readonly byId: (Track | undefined)[] = new Array<Track | undefined>(MAX_TRACKS).fill(undefined);
   private hasHeader: boolean = false;
@@ -57,17 +43,9 @@ export class FlvFileMuxer implements FileMuxer {
   private unannounced: readonly Track[] = [];
 
   constructor(options: FileMuxerOptions) {
+    super(options.continues?.bytes ?? 0);
     this.options = options;
-    this.clock = new FragmentClock(options.continues?.bytes ?? 0);
     this.hasHeader = options.continues !== undefined;
-  }
-
-  get startUs(): number {
-    return this.clock.startUs;
-  }
-
-  get endUs(): number {
-    return this.clock.endUs;
   }
 
   /** A new configuration of a track may stand in the middle of a file; another track in its first fragment alone. */
@@ -151,27 +129,7 @@ export class FlvFileMuxer implements FileMuxer {
     );
   }
 
-  private close(nextUs: number): void {
-    const { sizeBytes } = this.bytes;
-    this.clock.close(sizeBytes, nextUs);
-    if (sizeBytes === 0) return;
-    this.ready.push(...this.bytes.take());
-    this.readyBytes += sizeBytes;
-    this.headerSlab = null;
-  }
-
-  take(): Buffer[] {
-    const { ready } = this;
-    this.ready = [];
-    this.readyBytes = 0;
-    return ready;
-  }
-
-  takeMarks(): FileMark[] {
-    return this.clock.takeMarks();
-  }
-
-  finish(): void {
-    this.close(Number.NaN);
+  protected override close(nextUs: number): void {
+    if (this.closeFragment(nextUs)) this.headerSlab = null;
   }
 }

@@ -7,7 +7,6 @@
  * A sample is written when the next one of its track tells how long it lasts; at the end of the file the last one
  * lasts as long as the one before it.
  */
-import type { LeftOut } from '../media/feed.ts';
 import { FRAME_DISCONTINUITY, FRAME_KEY, type Frame } from '../media/frame.ts';
 import { defaultTrack, type Track } from '../media/track.ts';
 import { BoxWriter } from '../wire/mp4/box-writer.ts';
@@ -19,8 +18,7 @@ import {
   writeFragment,
 } from '../wire/mp4/movie-fragment.ts';
 import { mp4Timescale, reasonNotInMp4 } from '../wire/mp4/sample-entry.ts';
-import type { FileMark } from './file-fragment.ts';
-import { FragmentBytes, FragmentClock, isExtended, isSameTracks, leftOutOf } from './file-fragment.ts';
+import { FragmentedFile, isExtended, isSameTracks, leftOutOf } from './file-fragment.ts';
 import type { FileMuxer, FileMuxerOptions } from './file-muxer.ts';
 
 const DEFAULT_FRAME_US = 40_000;
@@ -85,14 +83,9 @@ class TrackSamples {
   }
 }
 
-export class Fmp4FileMuxer implements FileMuxer {
+export class Fmp4FileMuxer extends FragmentedFile implements FileMuxer {
   readonly format = 'fmp4';
-  leftOut: readonly LeftOut[] = [];
   private readonly options: FileMuxerOptions;
-  private readonly bytes = new FragmentBytes();
-  private readonly clock: FragmentClock;
-  private ready: Buffer[] = [];
-  readyBytes = 0;
   private carried: readonly Track[] = [];
   private tracks: TrackSamples[] = [];
   private waitingBytes = 0;
@@ -102,17 +95,9 @@ export class Fmp4FileMuxer implements FileMuxer {
   private zeroUs = Number.NaN;
 
   constructor(options: FileMuxerOptions) {
+    super(options.continues?.bytes ?? 0);
     this.options = options;
-    this.clock = new FragmentClock(options.continues?.bytes ?? 0);
     this.hasHeader = options.continues !== undefined;
-  }
-
-  get startUs(): number {
-    return this.clock.startUs;
-  }
-
-  get endUs(): number {
-    return this.clock.endUs;
   }
 
   /** Tracks and configurations stand at the start of the file alone; until that is written, tracks may be added. */
@@ -162,7 +147,7 @@ export class Fmp4FileMuxer implements FileMuxer {
     return undefined;
   }
 
-  private close(nextUs: number): void {
+  protected override close(nextUs: number): void {
     const first = this.tracks.filter((track) => track.samples.length > 0);
     if (first.length === 0) return;
     if (Number.isNaN(this.zeroUs)) {
@@ -185,10 +170,7 @@ export class Fmp4FileMuxer implements FileMuxer {
     const size = fragmentBytes(runs);
     const at = this.bytes.reserve(size, arrival);
     writeFragment(this.bytes.slab, at, ++this.sequence, runs);
-    const { sizeBytes } = this.bytes;
-    this.ready.push(...this.bytes.take());
-    this.readyBytes += sizeBytes;
-    this.clock.close(sizeBytes, nextUs);
+    this.closeFragment(nextUs);
     this.waitingBytes = 0;
     for (const { pending } of this.tracks) this.waitingBytes += pending?.payload.length ?? 0;
   }
@@ -214,20 +196,9 @@ export class Fmp4FileMuxer implements FileMuxer {
       .finish();
   }
 
-  take(): Buffer[] {
-    const { ready } = this;
-    this.ready = [];
-    this.readyBytes = 0;
-    return ready;
-  }
-
-  takeMarks(): FileMark[] {
-    return this.clock.takeMarks();
-  }
-
-  finish(): void {
+  override finish(): void {
     for (const track of this.tracks) track.settle(null);
-    this.close(Number.NaN);
+    super.finish();
   }
 }
 

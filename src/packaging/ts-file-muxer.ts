@@ -2,39 +2,24 @@
  * Frames to an MPEG-TS file (ISO/IEC 13818-1) with all tracks that the format can carry. Times are those of the
  * stream, so that files of one stream go on from each other; the format has no place for the wall clock.
  */
-import type { LeftOut } from '../media/feed.ts';
 import type { Frame } from '../media/frame.ts';
 import type { Track } from '../media/track.ts';
 import { reasonNotInTs } from '../wire/mpegts/elementary-stream.ts';
 import { TsWriter } from '../wire/mpegts/ts-writer.ts';
-import type { FileMark } from './file-fragment.ts';
-import { FragmentBytes, FragmentClock, hasSameCodecs, isExtended, leftOutOf } from './file-fragment.ts';
+import { FragmentedFile, hasSameCodecs, isExtended, leftOutOf } from './file-fragment.ts';
 import type { FileMuxer, FileMuxerOptions } from './file-muxer.ts';
 
-export class TsFileMuxer implements FileMuxer {
+export class TsFileMuxer extends FragmentedFile implements FileMuxer {
   readonly format = 'ts';
-  leftOut: readonly LeftOut[] = [];
   private readonly writer: TsWriter;
-  private readonly bytes = new FragmentBytes();
-  private readonly clock: FragmentClock;
-  private ready: Buffer[] = [];
-  readyBytes = 0;
   private tracks: readonly Track[] = [];
 
   /** Files that go on from each other, as the segments of a list do, are given the same `writer`. */
   constructor(options: FileMuxerOptions, writer = new TsWriter({ groupAudio: true })) {
+    super(options.continues?.bytes ?? 0);
     this.writer = writer;
-    this.clock = new FragmentClock(options.continues?.bytes ?? 0);
     if (options.continues !== undefined) writer.markDiscontinuity();
     writer.requestTables();
-  }
-
-  get startUs(): number {
-    return this.clock.startUs;
-  }
-
-  get endUs(): number {
-    return this.clock.endUs;
   }
 
   /** New configurations and further tracks may stand in the middle of a file, another codec may not. */
@@ -73,28 +58,8 @@ export class TsFileMuxer implements FileMuxer {
   }
 
   /** Sound that waits for company belongs to the fragment: a file may end here. */
-  private close(nextUs: number): void {
+  protected override close(nextUs: number): void {
     this.writer.flush(this.bytes);
-    const { sizeBytes } = this.bytes;
-    this.clock.close(sizeBytes, nextUs);
-    if (sizeBytes === 0) return;
-    this.ready.push(...this.bytes.take());
-    this.readyBytes += sizeBytes;
-    this.writer.requestTables();
-  }
-
-  take(): Buffer[] {
-    const { ready } = this;
-    this.ready = [];
-    this.readyBytes = 0;
-    return ready;
-  }
-
-  takeMarks(): FileMark[] {
-    return this.clock.takeMarks();
-  }
-
-  finish(): void {
-    this.close(Number.NaN);
+    if (this.closeFragment(nextUs)) this.writer.requestTables();
   }
 }

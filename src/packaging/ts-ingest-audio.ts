@@ -16,6 +16,7 @@ import { OPUS_MAPPINGS, OPUS_SAMPLE_RATE, serializeOpusHead } from '../codec/opu
 import { FRAME_CONFIG, FRAME_KEY } from '../media/frame.ts';
 import { ProtocolError } from '../util/errors.ts';
 import type { TsIngest, TsIngestOutput } from './ts-ingest.ts';
+import { TsIngestTrack } from './ts-ingest-track.ts';
 
 /** Enough of a frame to see how long it is, for all of these codecs. */
 const HEADER_BYTES = 8;
@@ -25,22 +26,7 @@ const E_AC3_DEPENDENT = 1;
 const MP3_LAYER = 3;
 const NO_BYTES = new Uint8Array(0);
 
-export class TsAudioStream {
-  readonly pid: number;
-  readonly trackId: number;
-  readonly codec: CodecId;
-  config: CodecConfig | null;
-  damagedFrames: number;
-  framesWithoutConfig: number;
-  /** Packets of frames, where the way here loses some. */
-  droppedFrames: number;
-  /** Time of the last packet that was not late; kept by the owner. */
-  latestMs: number;
-  /** A sentence that says why nothing comes of it; '' = no such reason. */
-  reason: string;
-  private readonly owner: TsIngest;
-  private readonly output: TsIngestOutput;
-  private readonly setConfig: (config: CodecConfig) => void;
+export class TsAudioStream extends TsIngestTrack {
   /** Opus: 0 = not told. */
   private readonly channels: number;
   /** Begin of a frame that goes on in the next packet. */
@@ -66,18 +52,7 @@ export class TsAudioStream {
     channels: number,
     isLatm: boolean,
   ) {
-    this.pid = pid;
-    this.trackId = trackId;
-    this.codec = codec;
-    this.config = null;
-    this.damagedFrames = 0;
-    this.framesWithoutConfig = 0;
-    this.droppedFrames = 0;
-    this.latestMs = Number.NaN;
-    this.reason = '';
-    this.owner = owner;
-    this.output = output;
-    this.setConfig = setConfig;
+    super(owner, output, pid, trackId, codec, setConfig, isLatm);
     this.channels = channels;
     this.rest = NO_BYTES;
     this.restPosition = 0;
@@ -89,19 +64,14 @@ export class TsAudioStream {
     this.latmConfig = null;
   }
 
-  get isLatm(): boolean {
-    return this.latm !== null;
-  }
-
-  /** Packets were lost before the next ones; `isDamaged`: in the next one, and it will not be given. */
-  onLoss(isDamaged: boolean): void {
+  override onLoss(isDamaged: boolean): void {
+    super.onLoss(isDamaged);
     this.rest = NO_BYTES;
     this.isInSync = false;
-    if (isDamaged) this.droppedFrames++;
   }
 
-  /** Payload of one PES packet; its time belongs to the first frame that begins in it (2.4.3.7). */
-  take(received: Uint8Array, _dtsMs: number, ptsMs: number, position: number): void {
+  /** The time belongs to the first frame that begins in the packet (2.4.3.7). */
+  override take(received: Uint8Array, _dtsMs: number, ptsMs: number, position: number): void {
     if (this.codec === 'opus') {
       if (!Number.isNaN(ptsMs)) this.nextMs = ptsMs;
       this.owner.position = position;

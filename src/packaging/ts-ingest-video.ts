@@ -7,6 +7,7 @@ import { canonicalVideoSize, videoFrameFlags, writeCanonicalVideo } from '../cod
 import { FRAME_CONFIG, FRAME_IN_BAND_CONFIG, FRAME_KEY } from '../media/frame.ts';
 import { hasPicture } from './flv-ingest-frame.ts';
 import type { TsIngest, TsIngestOutput } from './ts-ingest.ts';
+import { TsIngestTrack } from './ts-ingest-track.ts';
 
 /** A longer step tells nothing about the frame rate. */
 const MAX_STEP_MS = 1000;
@@ -15,22 +16,7 @@ const DEFAULT_STEP_MS = 40;
 const MAX_KEY_WAIT_MS = 10_000;
 const NO_BYTES = new Uint8Array(0);
 
-export class TsVideoStream {
-  readonly pid: number;
-  readonly trackId: number;
-  readonly codec: CodecId;
-  readonly isLatm = false;
-  config: CodecConfig | null;
-  damagedFrames: number;
-  framesWithoutConfig: number;
-  droppedFrames: number;
-  /** Time of the last packet that was not late; kept by the owner. */
-  latestMs: number;
-  /** Of sound only. */
-  readonly reason = '';
-  private readonly owner: TsIngest;
-  private readonly output: TsIngestOutput;
-  private readonly setConfig: (config: CodecConfig) => void;
+export class TsVideoStream extends TsIngestTrack {
   private readonly bare: CodecConfig;
   /** Of the last frame, for frames that come without a time. */
   private lastDtsMs: number;
@@ -49,17 +35,7 @@ export class TsVideoStream {
     codec: CodecId,
     setConfig: (config: CodecConfig) => void,
   ) {
-    this.pid = pid;
-    this.trackId = trackId;
-    this.codec = codec;
-    this.config = null;
-    this.damagedFrames = 0;
-    this.framesWithoutConfig = 0;
-    this.droppedFrames = 0;
-    this.latestMs = Number.NaN;
-    this.owner = owner;
-    this.output = output;
-    this.setConfig = setConfig;
+    super(owner, output, pid, trackId, codec, setConfig, false);
     this.bare = makeCodecConfig(codec, NO_BYTES, '');
     this.lastDtsMs = Number.NaN;
     this.stepMs = DEFAULT_STEP_MS;
@@ -68,14 +44,13 @@ export class TsVideoStream {
     this.scratch = NO_BYTES;
   }
 
-  /** Packets were lost before the next picture; `isDamaged`: in it, and it will not be given. */
-  onLoss(isDamaged: boolean): void {
+  override onLoss(isDamaged: boolean): void {
+    super.onLoss(isDamaged);
     this.isLossDue = true;
-    if (isDamaged) this.droppedFrames++;
   }
 
-  /** One access unit; NaN = it has no time of its own. */
-  take(received: Uint8Array, dtsMs: number, ptsMs: number, position: number): void {
+  /** One access unit. */
+  override take(received: Uint8Array, dtsMs: number, ptsMs: number, position: number): void {
     const { codec } = this;
     const size = canonicalVideoSize(codec, received, ANNEX_B);
     if (size < 0) {

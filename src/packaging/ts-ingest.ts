@@ -13,6 +13,7 @@ import type { TsProgram, TsStream } from '../wire/mpegts/psi-reader.ts';
 import type { TsReaderOutput } from '../wire/mpegts/ts-reader.ts';
 import { TsAudioStream } from './ts-ingest-audio.ts';
 import { meaningOf, type StreamMeaning } from './ts-ingest-stream.ts';
+import type { TsIngestTrack } from './ts-ingest-track.ts';
 import { TsVideoStream } from './ts-ingest-video.ts';
 
 /** Where tracks and frames go; a Publication is one. */
@@ -67,7 +68,7 @@ export class TsIngest implements TsReaderOutput {
   position = 0;
   private readonly output: TsIngestOutput;
   private current: TsProgram | null = null;
-  private streams: (TsVideoStream | TsAudioStream)[] = [];
+  private streams: TsIngestTrack[] = [];
   private unused: string[] = [];
   /** Not wrapped. */
   private lastTicks: number;
@@ -167,7 +168,7 @@ export class TsIngest implements TsReaderOutput {
     trackId: number,
     codec: CodecId,
     { language, channels, isLatm }: StreamMeaning,
-  ): TsVideoStream | TsAudioStream {
+  ): TsIngestTrack {
     const setConfig = (config: CodecConfig): void =>
       this.output.setTrack(makeTrack(trackId, config, trackId >> 1, language));
     return CODECS[codec].kind === 'video'
@@ -203,7 +204,7 @@ export class TsIngest implements TsReaderOutput {
 }
 
 /** Whether what follows it has come before, or it itself. Remembers its time otherwise. */
-function isLate(stream: TsVideoStream | TsAudioStream, dtsMs: number): boolean {
+function isLate(stream: TsIngestTrack, dtsMs: number): boolean {
   if (Number.isNaN(dtsMs)) return false;
   if (dtsMs <= stream.latestMs && dtsMs > stream.latestMs - MAX_LATE_MS) {
     stream.droppedFrames++;

@@ -10,11 +10,11 @@ import type { TrackKind } from '../codec/codec-id.ts';
 import type { LeftOut } from '../media/feed.ts';
 import { FRAME_KEY, type Frame } from '../media/frame.ts';
 import type { Track } from '../media/track.ts';
-import { SlabWriter } from '../util/slab.ts';
 import { reasonNotInTs } from '../wire/mpegts/elementary-stream.ts';
-import { type TsTarget, TsWriter } from '../wire/mpegts/ts-writer.ts';
+import { TsWriter } from '../wire/mpegts/ts-writer.ts';
 import { SegmentStore } from './segment-store.ts';
 import { CONTINUE, CUT_DISCONTINUITY, HARD_LIMIT, Segmenter, SKIP } from './segmenter.ts';
+import { SlabParts } from './slab-parts.ts';
 import { HLS_TS_SOUND } from './sound-needs.ts';
 import { WallClock } from './wall-clock.ts';
 
@@ -41,47 +41,6 @@ export interface TsSegmentPackagerOptions {
   readonly wallClock: () => number;
 }
 
-/** The bytes of the open segment: views of slabs, as few as possible. */
-class SegmentBytes implements TsTarget {
-  sizeBytes = 0;
-  private readonly writer = new SlabWriter();
-  private parts: Buffer[] = [];
-  private partSlab: Buffer | null = null;
-  private partStart = 0;
-  private partEnd = 0;
-
-  get slab(): Buffer {
-    return this.writer.slab;
-  }
-
-  reserve(bytes: number, nowUs: number): number {
-    const { writer } = this;
-    const at = writer.reserve(bytes, nowUs);
-    if (writer.slab !== this.partSlab) {
-      this.closePart();
-      this.partSlab = writer.slab;
-      this.partStart = at;
-    }
-    this.partEnd = at + bytes;
-    this.sizeBytes += bytes;
-    return at;
-  }
-
-  /** The parts so far; the next segment begins. */
-  take(): Buffer[] {
-    this.closePart();
-    const { parts } = this;
-    this.parts = [];
-    this.sizeBytes = 0;
-    return parts;
-  }
-
-  private closePart(): void {
-    if (this.partSlab !== null) this.parts.push(this.partSlab.subarray(this.partStart, this.partEnd));
-    this.partSlab = null;
-  }
-}
-
 export class TsSegmentPackager {
   readonly soundNeed = HLS_TS_SOUND;
   readonly store: SegmentStore;
@@ -92,7 +51,7 @@ export class TsSegmentPackager {
   private readonly options: TsSegmentPackagerOptions;
   private readonly segmenter: Segmenter;
   private readonly writer = new TsWriter({ groupAudio: true });
-  private readonly bytes = new SegmentBytes();
+  private readonly bytes = new SlabParts();
   private carried: readonly Track[] = [];
   private leaderId = -1;
   private audioId = -1;
