@@ -89,10 +89,13 @@ test('paced reader: a publisher that sends more than one buffer is read whole', 
 });
 
 test('paced reader: destroying the connection between two reads does no harm', async () => {
-  const { client, reader, server } = await connected(1000);
+  const { client, reader, pieces, ended, server } = await connected(1000);
   await send(client, 3, 2);
+  const before = pieces.length;
   reader.socket.destroy();
+  await ended;
   await wait(120);
+  assert.equal(pieces.length, before, 'nothing is read after the end');
   client.destroy();
   server.close();
 });

@@ -3,8 +3,9 @@ import type { FeedEncoder, FeedFormat } from '../../src/media/feed.ts';
 import { FRAME_KEY, Frame } from '../../src/media/frame.ts';
 import type { Track } from '../../src/media/track.ts';
 import { SlabWriter } from '../../src/util/slab.ts';
-import { FlvRecorder, type RecordedFrame } from '../unit/packaging/flv-recorder.ts';
+import { FlvRecorder } from '../unit/packaging/flv-recorder.ts';
 import { loadFlv, tagsOf } from '../unit/wire/flv/vectors.ts';
+import type { IngestedFrame } from './ingest-recorder.ts';
 
 /** Programs whose streams must come out of a feed as they went in. */
 export const CLIPS: readonly string[] = [
@@ -36,7 +37,7 @@ export function recordingOfTags(
 ): Recording {
   const recorder = new FlvRecorder();
   for (const tag of tags) recorder.ingest.tag(tag.type, tag.timestampMs, tag.body);
-  const tracks = [...new Set(recorder.announced.map((track) => track.id))].map((id) => recorder.track(id));
+  const tracks = [...new Set(recorder.tracks.map((track) => track.id))].map((id) => recorder.track(id));
   return {
     tracks,
     metadata: recorder.metadatas[0]?.values ?? null,
@@ -44,7 +45,7 @@ export function recordingOfTags(
   };
 }
 
-function toFrame(frame: RecordedFrame, fromMs: number): Frame {
+function toFrame(frame: IngestedFrame, fromMs: number): Frame {
   const { trackId, flags, dtsMs, ptsMs, durationUs, payload, config } = frame;
   const dts = (dtsMs + fromMs) * 1000;
   const pts = (ptsMs + fromMs) * 1000;

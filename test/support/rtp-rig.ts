@@ -1,8 +1,5 @@
-/** RTP in tests: packets by hand, interleaved bytes taken apart, frames that an ingest gives, and a payload format of two lines. */
-import type { CodecConfig } from '../../src/codec/codec-config.ts';
+/** RTP in tests: packets by hand, interleaved bytes taken apart, and a payload format of two lines. */
 import { configFromRecord } from '../../src/codec/describe-config.ts';
-import type { Track } from '../../src/media/track.ts';
-import type { RtpIngestOutput } from '../../src/packaging/rtp-ingest.ts';
 import type { RtpMapping, RtpPayloadFormat } from '../../src/wire/rtp/payload-format.ts';
 import { RTP_HEADER_BYTES, writeRtpHeader } from '../../src/wire/rtp/rtp-packet.ts';
 
@@ -40,39 +37,6 @@ export function interleavedPackets(bytes: Uint8Array): Interleaved[] {
     at = end;
   }
   return packets;
-}
-
-export interface IngestedFrame {
-  readonly trackId: number;
-  readonly flags: number;
-  readonly dtsMs: number;
-  readonly ptsMs: number;
-  readonly durationUs: number;
-  readonly payload: Buffer;
-  readonly config: CodecConfig;
-  readonly captureUs: number;
-}
-
-export class IngestRecorder implements RtpIngestOutput {
-  readonly tracks: Track[] = [];
-  readonly frames: IngestedFrame[] = [];
-
-  setTrack(track: Track): void {
-    this.tracks.push(track);
-  }
-
-  write(
-    ...[trackId, flags, dtsMs, ptsMs, durationUs, bytes, config, captureUs]: Parameters<
-      RtpIngestOutput['write']
-    >
-  ): void {
-    const payload = Buffer.from(bytes);
-    this.frames.push({ trackId, flags, dtsMs, ptsMs, durationUs, payload, config, captureUs });
-  }
-
-  of(trackId: number): IngestedFrame[] {
-    return this.frames.filter((frame) => frame.trackId === trackId);
-  }
 }
 
 /** G.711 as RFC 3551 has it: every packet is a frame, a sample is a byte. */

@@ -23,6 +23,8 @@ export interface TestServerOptions {
   readonly rtsp?: string;
   /** Elements inside <srt>, beside the port. */
   readonly srt?: string;
+  /** Elements inside <webrtc>, beside the port; without it WebRTC is off: its threads take a while to start. */
+  readonly webrtc?: string;
   /** Instead of the ports that the system chooses. */
   readonly rtmpPorts?: string;
   readonly httpPorts?: string;
@@ -70,6 +72,7 @@ export class TestServer {
         <http>${options.httpPorts ?? ANY_PORTS}${options.http ?? ''}</http>
         <rtsp>${ANY_PORTS}${options.rtsp ?? ''}</rtsp>
         <srt><ip>127.0.0.1</ip><port>0</port>${options.srt ?? ''}</srt>
+        <webrtc>${options.webrtc === undefined ? '<enable>off</enable>' : `<ip>127.0.0.1</ip><port>0</port><threads>1</threads>${options.webrtc}`}</webrtc>
         ${options.config ?? ''}</config>`,
       configName: 'config.xml',
       policyText: `<policy>${options.policy ?? ''}</policy>`,

@@ -28,7 +28,7 @@ export function fakeFile(options: FakeOptions = {}): FakeFile {
     if (tag.type === TAG_AUDIO || tag.type === TAG_VIDEO)
       recorder.ingest.tag(tag.type, tag.timestamp, tag.payload);
   }
-  const ids = [...new Set(recorder.announced.map(({ id }) => id))];
+  const ids = [...new Set(recorder.tracks.map(({ id }) => id))];
   const tracks = ids.map((id) => recorder.track(id)).filter(({ kind }) => kinds.includes(kind as 'video'));
   const isVideo = (id: number) => tracks.find((track) => track.id === id)?.kind === 'video';
   const one = recorder.frames.filter(({ trackId }) => tracks.some(({ id }) => id === trackId));

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FRAME_KEY, Frame } from '../../../src/media/frame.ts';
+import { makeStreamKey } from '../../../src/media/stream-key.ts';
 import { flvFormat, wsFlvFormat } from '../../../src/packaging/flv-feed.ts';
 import { FlvTagReader } from '../../../src/wire/flv/tag-reader.ts';
 import {
@@ -12,7 +13,9 @@ import {
   sentLines,
   trackLines,
 } from '../../support/feed-frames.ts';
-import { parseFlv } from '../../support/flv-tags.ts';
+import { parseFlv, TAG_VIDEO } from '../../support/flv-tags.ts';
+import { MemorySink } from '../../support/memory-sink.ts';
+import { addAudio, addVideo, TestHub, writeAudio, writeVideo } from '../../support/test-hub.ts';
 import { webSocketMessages } from '../../support/websocket-messages.ts';
 import { FlvRecorder } from './flv-recorder.ts';
 
@@ -30,7 +33,7 @@ for (const clip of CLIPS) {
     parseFlv(bytes);
     const recorder = read(bytes);
     assert.deepEqual(readLines(recorder), sentLines(recording.frames));
-    assert.deepEqual(trackLines(recorder.announced), trackLines(recording.tracks));
+    assert.deepEqual(trackLines(recorder.tracks), trackLines(recording.tracks));
     assert.deepEqual(encoder.leftOut(), []);
     const kinds = recording.tracks.map((track) => track.kind);
     assert.equal(bytes[4], (kinds.includes('video') ? 1 : 0) | (kinds.includes('audio') ? 4 : 0));
@@ -50,6 +53,25 @@ for (const clip of CLIPS) {
     assert.equal(messages.length, 1 + parseFlv(bytes).length);
   });
 }
+
+test('FLV feed: all players of a GOP get the same bytes, whenever they come', async () => {
+  const world = new TestHub();
+  const key = makeStreamKey('live', 'cam');
+  const publication = world.hub.publish(key, world.owner('p'));
+  const players = [new MemorySink(), new MemorySink()];
+  addVideo(publication);
+  addAudio(publication);
+  for (let i = 0; i < 6; i++) {
+    writeVideo(publication, i * 40, i === 0, 300);
+    writeAudio(publication, i * 40 + 5);
+    if (i % 2 === 0 && i > 0) world.hub.subscribe(key, flvFormat, players[i / 2 - 1]!, 'gop', 0);
+    await world.settle();
+  }
+  const [early, late] = players.map(({ views }) => Buffer.concat(views));
+  assert.deepEqual(late, early);
+  assert.equal(parseFlv(early!).filter(({ type }) => type === TAG_VIDEO).length, 7);
+  assert.deepEqual(world.faults, []);
+});
 
 test('FLV feed across 2^24 and 2^32 ms', () => {
   for (const fromMs of [2 ** 24 - 100, 2 ** 32 - 100]) {

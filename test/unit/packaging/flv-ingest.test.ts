@@ -18,7 +18,7 @@ function take(tags: readonly Tag[]): FlvRecorder {
 
 /** `id codec wireIndex WxH rate/channels` of every track, then `id:flags` of the frames and how often. */
 function summary(recorder: FlvRecorder): string[] {
-  const lines = recorder.announced.map(({ id, wireIndex, config }) => {
+  const lines = recorder.tracks.map(({ id, wireIndex, config }) => {
     const { codec, width, height, sampleRate, channels } = config;
     return `${id} ${codec} ${wireIndex} ${width}x${height} ${sampleRate}/${channels}`;
   });
@@ -150,7 +150,7 @@ test('H.264 in start codes without any record: parameter sets in band make the t
   recorder.ingest.video(0, avcFrame(frameOf(slices, 0)));
   assert.equal(recorder.ingest.framesWithoutConfig, 1);
   recorder.ingest.video(40, avcFrame(frameOf([...sps, ...pps, ...slices], 0)));
-  assert.equal(recorder.announced.length, 1);
+  assert.equal(recorder.tracks.length, 1);
   assert.equal(recorder.track(0).config.width, 64);
   assert.deepEqual(
     recorder.frames.map((frame) => [frame.dtsMs, frame.flags]),
@@ -162,7 +162,7 @@ test('parameter sets in a frame of their own, marked as a key frame, make the tr
   const recorder = new FlvRecorder();
   recorder.ingest.video(0, avcFrame(frameOf([...sps, ...pps], 0)));
   recorder.ingest.video(0, avcFrame(frameOf(slices, 0)));
-  assert.equal(recorder.announced.length, 1);
+  assert.equal(recorder.tracks.length, 1);
   assert.deepEqual(
     recorder.frames.map((frame) => [frame.flags, frame.payload]),
     [[FRAME_KEY, frameOf(slices, 4)]],
@@ -178,7 +178,7 @@ test('parameter sets in a frame of their own change the config and are no frame'
   recorder.ingest.video(40, keyTag);
   recorder.ingest.video(80, interTag);
   assert.deepEqual(
-    recorder.announced.map((track) => [track.id, track.config.width]),
+    recorder.tracks.map((track) => [track.id, track.config.width]),
     [
       [0, 64],
       [0, 320],
@@ -195,7 +195,7 @@ test('a repeated config changes nothing, a new one is announced and marks the ne
   const recorder = new FlvRecorder();
   for (const body of [avcHeader, keyTag, avcHeader, interTag, avcHeaderOf(other), keyTag, interTag])
     recorder.ingest.video(0, body);
-  assert.equal(recorder.announced.length, 2);
+  assert.equal(recorder.tracks.length, 2);
   assert.deepEqual(
     recorder.frames.map((frame) => frame.flags & FRAME_CONFIG),
     [0, 0, FRAME_CONFIG, 0],
@@ -211,7 +211,7 @@ test('frames before their config are counted and dropped, an empty config is non
   recorder.ingest.audio(0, hex('af 00'));
   recorder.ingest.audio(0, hex(`91 ${fourCc('fLaC')} fff8`));
   assert.equal(recorder.ingest.framesWithoutConfig, 3);
-  assert.equal(recorder.announced.length + recorder.frames.length, 0);
+  assert.equal(recorder.tracks.length + recorder.frames.length, 0);
 });
 
 test('a config that cannot be read ends the publisher', () => {
@@ -257,7 +257,7 @@ test('another codec on the same track replaces its config', () => {
   recorder.ingest.audio(40, hex('af 00 1190'));
   recorder.ingest.audio(40, hex('af 01 2100'));
   assert.deepEqual(
-    recorder.announced.map((track) => `${track.id} ${track.config.codec}`),
+    recorder.tracks.map((track) => `${track.id} ${track.config.codec}`),
     ['1 aac', '1 g711a', '1 aac'],
   );
   assert.deepEqual(
@@ -271,7 +271,7 @@ test('the same codec in legacy and in extended form is one config', () => {
   recorder.ingest.audio(0, hex('af 00 1190'));
   recorder.ingest.audio(0, hex(`90 ${fourCc('mp4a')} 1190`));
   recorder.ingest.audio(0, hex(`91 ${fourCc('mp4a')} 2100`));
-  assert.equal(recorder.announced.length, 1);
+  assert.equal(recorder.tracks.length, 1);
   assert.deepEqual(
     recorder.frames.map((frame) => [frame.flags, frame.durationUs]),
     [[FRAME_KEY, 21_333]],
@@ -340,10 +340,10 @@ test('more tracks than fifteen of a kind are counted and dropped', () => {
   const recorder = new FlvRecorder();
   for (let track = 255; track >= 0; track--)
     recorder.ingest.audio(0, Buffer.concat([hex(`95 01 ${fourCc('Opus')}`), Buffer.from([track, 0xfc])]));
-  assert.equal(recorder.announced.length, 15);
+  assert.equal(recorder.tracks.length, 15);
   assert.equal(recorder.ingest.packetsBeyondTracks, 256 - 15);
   assert.equal(recorder.track(1).wireIndex, 0, 'the default track has its place whenever it comes');
-  assert.ok(recorder.announced.every((track) => track.id < 30 && track.id % 2 === 1));
+  assert.ok(recorder.tracks.every((track) => track.id < 30 && track.id % 2 === 1));
 });
 
 test('onMetaData is passed on once, with what it says about video', () => {

@@ -11,13 +11,14 @@ import { AudioTag } from '../../../src/wire/flv/audio-tag.ts';
 import { parseScript } from '../../../src/wire/flv/script-tag.ts';
 import { TAG_AUDIO, TAG_VIDEO } from '../../../src/wire/flv/tag-header.ts';
 import { VideoTag } from '../../../src/wire/flv/video-tag.ts';
+import type { IngestedFrame } from '../../support/ingest-recorder.ts';
 import { flvFiles, loadFlv, loadMessages, type Tag, tagsOf } from '../wire/flv/vectors.ts';
-import { FlvRecorder, type RecordedFrame } from './flv-recorder.ts';
+import { FlvRecorder } from './flv-recorder.ts';
 
 const all: FlvTagBuilderOptions = { enhanced: true, multitrack: true };
 const fourCc = (text: string) => Buffer.from(text).toString('hex');
 
-function frameOf(frame: RecordedFrame): Frame {
+function frameOf(frame: IngestedFrame): Frame {
   const { trackId, flags, dtsMs, ptsMs, payload, config } = frame;
   return new Frame(trackId, flags, dtsMs * 1000, ptsMs * 1000, 0, payload, config, 0, Number.NaN);
 }
@@ -58,7 +59,7 @@ function assertRebuilt(tags: readonly Tag[]): void {
     seen = recorder.frames.length;
   }
   assert.ok(seen > 0);
-  for (const track of recorder.announced) {
+  for (const track of recorder.tracks) {
     assert.equal(builder.reasonNotCarried(track), '');
     const header = builder.sequenceHeader(track);
     // FFmpeg writes STREAMINFO bare, the specification wants it behind `fLaC` and its block header.
@@ -83,10 +84,10 @@ const made = new FlvRecorder();
 for (const name of ['ffmpeg51-h264-aac', 'ff8-hevc-aac', 'ff8-av1-opus', 'ff8-vp9-opus', 'ff8-flac']) {
   const recorder = new FlvRecorder();
   for (const tag of tagsOf(loadFlv(name))) recorder.ingest.tag(tag.type, tag.timestampMs, tag.body);
-  made.announced.push(...recorder.announced);
+  made.tracks.push(...recorder.tracks);
 }
 const configOf = (codec: CodecId): CodecConfig =>
-  made.announced.find((track) => track.config.codec === codec)?.config ??
+  made.tracks.find((track) => track.config.codec === codec)?.config ??
   configFromRecord(codec, new Uint8Array(0));
 
 /** A payload that FlvIngest passes on as it is. */

@@ -3,48 +3,20 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { CodecConfig } from '../../../src/codec/codec-config.ts';
 import { FRAME_CONFIG, FRAME_KEY } from '../../../src/media/frame.ts';
-import type { Track } from '../../../src/media/track.ts';
 import { openMediaFile } from '../../../src/media-file/media-file.ts';
 import { Fmp4Ingest } from '../../../src/packaging/fmp4-ingest.ts';
-import type { TsIngestOutput } from '../../../src/packaging/ts-ingest.ts';
 import { ProtocolError } from '../../../src/util/errors.ts';
 import { BoxCursor } from '../../../src/wire/mp4/box-reader.ts';
+import { IngestRecorder } from '../../support/ingest-recorder.ts';
 import { readFrom, vector, vectorPath } from '../media-file/media-files.ts';
 
-interface Written {
-  readonly trackId: number;
-  readonly flags: number;
-  readonly dtsMs: number;
-  readonly ptsMs: number;
-  readonly durationUs: number;
-  readonly payload: Buffer;
-  readonly config: CodecConfig;
-}
-
-class Recorder implements TsIngestOutput {
-  readonly tracks: Track[] = [];
-  readonly frames: Written[] = [];
+class Recorder extends IngestRecorder {
   readonly ingest = new Fmp4Ingest(this);
-
-  setTrack(track: Track): void {
-    this.tracks.push(track);
-  }
-
-  write(
-    ...[trackId, flags, dtsMs, ptsMs, durationUs, payload, config]: Parameters<TsIngestOutput['write']>
-  ): void {
-    this.frames.push({ trackId, flags, dtsMs, ptsMs, durationUs, payload: Buffer.from(payload), config });
-  }
 
   read(...parts: readonly Uint8Array[]): this {
     for (const part of parts) this.ingest.push(part);
     return this;
-  }
-
-  of(trackId: number): Written[] {
-    return this.frames.filter((frame) => frame.trackId === trackId);
   }
 
   /** What must not depend on how the bytes came. */

@@ -14,10 +14,11 @@ import { PAYLOAD_FORMATS } from '../../../src/wire/rtp/payload-formats.ts';
 import { DEFAULT_REORDER_LIMITS, ReorderBuffer } from '../../../src/wire/rtp/reorder-buffer.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { encodeAll, openEncoder, type Recording, recordingOf } from '../../support/feed-frames.ts';
+import { type IngestedFrame, IngestRecorder } from '../../support/ingest-recorder.ts';
 import { assertSound, essenceOf, withSlices } from '../../support/lossy-media.ts';
 import { LossyPath, type PathFaults } from '../../support/lossy-path.ts';
 import { demoRecording } from '../../support/publish-body.ts';
-import { type IngestedFrame, IngestRecorder, interleavedPackets, rtpPacket } from '../../support/rtp-rig.ts';
+import { interleavedPackets, rtpPacket } from '../../support/rtp-rig.ts';
 
 const TICK_MS = 100;
 const WAIT_MS = DEFAULT_REORDER_LIMITS.waitUs / 1000;

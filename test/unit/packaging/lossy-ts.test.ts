@@ -7,23 +7,15 @@ import { describe, test } from 'node:test';
 import { FRAME_KEY } from '../../../src/media/frame.ts';
 import { TsIngest } from '../../../src/packaging/ts-ingest.ts';
 import { TsReader } from '../../../src/wire/mpegts/ts-reader.ts';
+import { IngestRecorder } from '../../support/ingest-recorder.ts';
 import { assertSound, essenceOf, withSlices } from '../../support/lossy-media.ts';
 import { LossyPath, type PathFaults } from '../../support/lossy-path.ts';
 import { bodyOf, demoRecording } from '../../support/publish-body.ts';
-import { IngestRecorder } from '../../support/rtp-rig.ts';
 
 const DATAGRAM_BYTES = 1316;
 const INTERVAL_MS = 10;
 const recording = withSlices(demoRecording(8), 12);
 const bytes = Buffer.concat(bodyOf('ts', recording));
-
-class Recorder extends IngestRecorder {
-  override write(...values: unknown[]): void {
-    // A transport stream tells no wall clock of capture.
-    const [id, flags, dts, pts, duration, payload, config] = values as Parameters<IngestRecorder['write']>;
-    super.write(id, flags, dts, pts, duration, payload, config, Number.NaN);
-  }
-}
 
 function travel(seed: number, faults: PathFaults, isLossy: boolean) {
   const path = new LossyPath(seed, faults);
@@ -33,7 +25,7 @@ function travel(seed: number, faults: PathFaults, isLossy: boolean) {
     for (const atMs of path.arrivals(index * INTERVAL_MS)) arrivals.push({ atMs, part });
   }
   arrivals.sort((a, b) => a.atMs - b.atMs);
-  const recorder = new Recorder();
+  const recorder = new IngestRecorder();
   const ingest = new TsIngest(recorder, { isLossy });
   const reader = new TsReader(ingest);
   for (const { part } of arrivals) reader.push(part);

@@ -51,7 +51,7 @@ for (const clip of CLIPS) {
       const bytes = Buffer.concat([encoder.prologue(0), ...encodeAll(encoder, recording.frames)]);
       const { recorder, streamIds } = read(bytes, chunkSize);
       assert.deepEqual(readLines(recorder), sentLines(recording.frames));
-      assert.deepEqual(trackLines(recorder.announced), trackLines(recording.tracks));
+      assert.deepEqual(trackLines(recorder.tracks), trackLines(recording.tracks));
       assert.deepEqual([...streamIds], [1]);
       assert.deepEqual(encoder.leftOut(), []);
     });

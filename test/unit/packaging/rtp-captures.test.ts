@@ -6,7 +6,8 @@ import { FRAME_KEY } from '../../../src/media/frame.ts';
 import { RtpIngest } from '../../../src/packaging/rtp-ingest.ts';
 import { rtpMappingsOf } from '../../../src/wire/sdp/media-format.ts';
 import { parseSdp } from '../../../src/wire/sdp/session-description.ts';
-import { type IngestedFrame, IngestRecorder, interleavedPackets } from '../../support/rtp-rig.ts';
+import { type IngestedFrame, IngestRecorder } from '../../support/ingest-recorder.ts';
+import { interleavedPackets } from '../../support/rtp-rig.ts';
 
 const VECTORS = new URL('../../vectors/rtp/', import.meta.url);
 /** 24 pictures per second with B-frames that refer to each other, times in whole milliseconds; sound in 44.1 kHz. */

@@ -15,8 +15,8 @@ import { DEFAULT_REORDER_LIMITS } from '../../../src/wire/rtp/reorder-buffer.ts'
 import { parseRtcp, serializeRtcp } from '../../../src/wire/rtp/rtcp.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { encodeAll, openEncoder, recordingOf } from '../../support/feed-frames.ts';
+import { IngestRecorder } from '../../support/ingest-recorder.ts';
 import {
-  IngestRecorder,
   interleavedPackets,
   mapping,
   type PacketFields,

@@ -7,53 +7,29 @@ import type { CodecConfig } from '../../../src/codec/codec-config.ts';
 import { configFromRecord } from '../../../src/codec/describe-config.ts';
 import { parseOpusHead, serializeOpusHead } from '../../../src/codec/opus.ts';
 import { FRAME_CONFIG, FRAME_KEY } from '../../../src/media/frame.ts';
-import { makeTrack, type Track } from '../../../src/media/track.ts';
-import { TsIngest, type TsIngestOptions, type TsIngestOutput } from '../../../src/packaging/ts-ingest.ts';
+import { makeTrack } from '../../../src/media/track.ts';
+import { TsIngest, type TsIngestOptions } from '../../../src/packaging/ts-ingest.ts';
 import { TsReader } from '../../../src/wire/mpegts/ts-reader.ts';
 import { TsWriter } from '../../../src/wire/mpegts/ts-writer.ts';
+import { IngestRecorder } from '../../support/ingest-recorder.ts';
 import { vector } from '../media-file/media-files.ts';
 import { association, line, map, pes, Sender } from '../wire/mpegts/packets.ts';
 import * as media from '../wire/mpegts/synthetic.ts';
 
-interface Written {
-  readonly trackId: number;
-  readonly flags: number;
-  readonly dtsMs: number;
-  readonly ptsMs: number;
-  readonly durationUs: number;
-  readonly payload: Buffer;
-  readonly config: CodecConfig;
-}
-
-class Recorder implements TsIngestOutput {
-  readonly tracks: Track[] = [];
-  readonly frames: Written[] = [];
+class Recorder extends IngestRecorder {
   readonly ingest: TsIngest;
   readonly reader: TsReader;
 
   constructor(options: TsIngestOptions = {}) {
+    super();
     this.ingest = new TsIngest(this, options);
     this.reader = new TsReader(this.ingest);
-  }
-
-  setTrack(track: Track): void {
-    this.tracks.push(track);
-  }
-
-  write(
-    ...[trackId, flags, dtsMs, ptsMs, durationUs, payload, config]: Parameters<TsIngestOutput['write']>
-  ): void {
-    this.frames.push({ trackId, flags, dtsMs, ptsMs, durationUs, payload: Buffer.from(payload), config });
   }
 
   read(...parts: readonly Uint8Array[]): this {
     for (const part of parts) this.reader.push(part);
     this.reader.finish();
     return this;
-  }
-
-  of(trackId: number): Written[] {
-    return this.frames.filter((frame) => frame.trackId === trackId);
   }
 }
 
