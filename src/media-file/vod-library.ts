@@ -4,6 +4,7 @@
  */
 import { stat } from 'node:fs/promises';
 import { ProtocolError, RejectedError } from '../util/errors.ts';
+import { MadePieces } from './made-pieces.ts';
 import type { MediaFile } from './media-file.ts';
 import type { MediaFileCache } from './media-file-cache.ts';
 import { planSegments } from './vod-plan.ts';
@@ -22,9 +23,8 @@ const MAX_PLANS = 2048;
 const MAX_PLANNED_POINTS = 500_000;
 /** Files that one timeline is made of; a day of one-minute recordings has 1440. */
 const MAX_FILES = 4096;
-/** Segments that are made at the same time, and requests that may wait for their turn. */
+/** Segments that are made at the same time. */
 const MAX_MAKING = 4;
-const MAX_WAITING = 256;
 
 /** A file of a timeline, and when it began. */
 export interface VodSource {
@@ -49,22 +49,21 @@ export class VodLibrary {
   private readonly files: MediaFileCache;
   private readonly readers: VodLibraryOptions['readers'];
   private readonly targetUs: number;
-  private readonly cacheBytes: number;
   /** By real path; least recently used first. */
   private readonly plans = new Map<string, FilePlan>();
   private plannedPoints = 0;
   private readonly planning = new Map<string, Promise<FilePlan>>();
-  private readonly segments = new Map<string, Buffer>();
-  private segmentBytes = 0;
-  private readonly making = new Map<string, Promise<Buffer>>();
-  private running = 0;
-  private readonly waiting: (() => void)[] = [];
+  private readonly segments: MadePieces<Buffer>;
 
   constructor(options: VodLibraryOptions) {
     this.files = options.files;
     this.readers = options.readers;
     this.targetUs = options.targetUs ?? TARGET_US;
-    this.cacheBytes = options.cacheBytes ?? CACHE_BYTES;
+    this.segments = new MadePieces({
+      room: options.cacheBytes ?? CACHE_BYTES,
+      sizeOf: ({ length }) => length,
+      maxMaking: MAX_MAKING,
+    });
   }
 
   /**
@@ -90,18 +89,7 @@ export class VodLibrary {
 
   /** The bytes of a segment, from memory when somebody asked for it lately. Do not write to them. */
   async segment(timeline: VodTimeline, segment: VodSegment): Promise<Buffer> {
-    const key = timeline.segmentKey(segment);
-    const kept = this.segments.get(key);
-    if (kept !== undefined) {
-      this.segments.delete(key);
-      this.segments.set(key, kept);
-      return kept;
-    }
-    return await once(this.making, key, async () => {
-      const bytes = await this.inTurn(() => timeline.makeSegment(segment));
-      this.keep(key, bytes);
-      return bytes;
-    });
+    return await this.segments.get(timeline.segmentKey(segment), () => timeline.makeSegment(segment));
   }
 
   /** Runs with the file open; it stays open for a while afterwards. Throws RejectedError when it is no media file. */
@@ -124,14 +112,22 @@ export class VodLibrary {
       this.plans.set(path, known);
       return known;
     }
-    return await once(this.planning, `${version} ${path}`, async () => {
-      const plan = await this.use(path, async ({ tracks, durationUs, points }) => {
-        const segments = planSegments(points, durationUs, this.targetUs);
-        return { path, version, tracks, durationUs, points, segments };
-      });
-      this.keepPlan(plan);
-      return plan;
+    // Those who ask while it is made get the same.
+    const key = `${version} ${path}`;
+    const running = this.planning.get(key);
+    if (running !== undefined) return await running;
+    const made = this.makePlan(path, version).finally(() => this.planning.delete(key));
+    this.planning.set(key, made);
+    return await made;
+  }
+
+  private async makePlan(path: string, version: string): Promise<FilePlan> {
+    const plan = await this.use(path, async ({ tracks, durationUs, points }) => {
+      const segments = planSegments(points, durationUs, this.targetUs);
+      return { path, version, tracks, durationUs, points, segments };
     });
+    this.keepPlan(plan);
+    return plan;
   }
 
   private keepPlan(plan: FilePlan): void {
@@ -154,37 +150,9 @@ export class VodLibrary {
     }
   }
 
-  private keep(key: string, bytes: Buffer): void {
-    // One that takes a quarter of the room would push out everything else.
-    if (bytes.length > this.cacheBytes / 4) return;
-    this.segments.set(key, bytes);
-    this.segmentBytes += bytes.length;
-    for (const [oldest, old] of this.segments) {
-      if (this.segmentBytes <= this.cacheBytes) return;
-      this.segments.delete(oldest);
-      this.segmentBytes -= old.length;
-    }
-  }
-
-  private async inTurn<T>(make: () => Promise<T>): Promise<T> {
-    if (this.running >= MAX_MAKING) {
-      if (this.waiting.length >= MAX_WAITING)
-        throw new RejectedError('limit', 'The server is making too many segments at this moment.');
-      await new Promise<void>((resolve) => this.waiting.push(resolve));
-    } else this.running++;
-    try {
-      return await make();
-    } finally {
-      // The turn is handed on, so the count stays.
-      const next = this.waiting.shift();
-      if (next === undefined) this.running--;
-      else next();
-    }
-  }
-
   /** Bytes of segments that are kept. */
   get keptBytes(): number {
-    return this.segmentBytes;
+    return this.segments.keptSize;
   }
 
   /** Forgets everything; the files belong to their cache. */
@@ -192,17 +160,7 @@ export class VodLibrary {
     this.plans.clear();
     this.plannedPoints = 0;
     this.segments.clear();
-    this.segmentBytes = 0;
   }
-}
-
-/** Those who ask while it is made get the same. */
-function once<T>(running: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
-  const known = running.get(key);
-  if (known !== undefined) return known;
-  const made = make().finally(() => running.delete(key));
-  running.set(key, made);
-  return made;
 }
 
 /** What is wrong with a file, for who asks for it: a RejectedError where the error is not ours. */

@@ -7,6 +7,7 @@
  * Left out: windows in which codecs or sizes of pictures change; they are refused with the time of the change.
  */
 import { createHash } from 'node:crypto';
+import { MadePieces } from '../../media-file/made-pieces.ts';
 import { makeInitSegment, makeMp4Segment } from '../../media-file/vod-segment.ts';
 import type { RecordingIndex } from '../../recordings/recording-index.ts';
 import { attachment, isGone, untilDrained } from '../../runtime/file-response.ts';
@@ -14,7 +15,6 @@ import { answerConditions } from '../../runtime/http-conditions.ts';
 import type { HttpRequest } from '../../runtime/http-listener.ts';
 import { RejectedError } from '../../util/errors.ts';
 import { isoTime } from './archive.ts';
-import { MadePieces } from './made-pieces.ts';
 import type { CutFrames, SpanReader } from './span-reader.ts';
 import { isSameDescription, isSameTracks, type WindowSegment } from './window-timeline.ts';
 
@@ -22,6 +22,8 @@ import { isSameDescription, isSameTracks, type WindowSegment } from './window-ti
 const MAX_CLIP_MS = 24 * 3600 * 1000;
 /** Fragments of all layouts that are kept. */
 const MAX_KEPT_FRAGMENTS = 200_000;
+/** Layouts that are made at the same time. */
+const MAX_MAKING = 3;
 const PIECE_BYTES = 256 * 1024;
 
 interface Fragment {
@@ -48,6 +50,7 @@ export class ClipDownload {
   private readonly layouts = new MadePieces<Layout>({
     room: MAX_KEPT_FRAGMENTS,
     sizeOf: ({ fragments }) => fragments.length,
+    maxMaking: MAX_MAKING,
   });
 
   /** Answers that wait for a layout, by its key. */

@@ -5,6 +5,7 @@
  * still being written (`tail-`) may.
  */
 import { createHash } from 'node:crypto';
+import { MadePieces } from '../../media-file/made-pieces.ts';
 import type { MediaFileCacheOptions } from '../../media-file/media-file-cache.ts';
 import { serializeVodPlaylist } from '../../media-file/vod-playlist.ts';
 import {
@@ -21,7 +22,6 @@ import type { HttpRequest } from '../../runtime/http-listener.ts';
 import { RejectedError } from '../../util/errors.ts';
 import { Archive, isoTime } from './archive.ts';
 import { ClipDownload } from './clip-download.ts';
-import { MadePieces } from './made-pieces.ts';
 import { type SpanCut, SpanReader } from './span-reader.ts';
 import { readWindow } from './window-query.ts';
 import type { RecordedSpan } from './window-spans.ts';
@@ -34,6 +34,8 @@ const KEPT_FOREVER = 'public, max-age=31536000, immutable';
 /** A window that ends in the past changes when something of it is removed. */
 const KEPT_SHORTLY = 'public, max-age=60';
 const KEPT_BYTES = 32 * 1024 * 1024;
+/** Segments that are made at the same time. */
+const MAX_MAKING = 3;
 const US_PER_SECOND = 1_000_000;
 
 export interface WindowPlaybackOptions {
@@ -49,7 +51,11 @@ export class WindowPlayback {
   private readonly reader: SpanReader;
   private readonly archive: Archive;
   private readonly clips: ClipDownload;
-  private readonly pieces = new MadePieces<Buffer>({ room: KEPT_BYTES, sizeOf: ({ length }) => length });
+  private readonly pieces = new MadePieces<Buffer>({
+    room: KEPT_BYTES,
+    sizeOf: ({ length }) => length,
+    maxMaking: MAX_MAKING,
+  });
 
   constructor(options: WindowPlaybackOptions) {
     const { index, files, onSent } = options;

@@ -3,6 +3,7 @@
  * files; few children at once, each with a time limit, none of them outlives the server.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { Turns } from '../../runtime/turns.ts';
 import { RejectedError } from '../../util/errors.ts';
 
 const MAX_CHILDREN = 2;
@@ -21,9 +22,7 @@ const ARGUMENTS: readonly string[] = [
 export class JpegMaker {
   private readonly timeLimitMs: number;
   private readonly children = new Map<ChildProcess, Promise<void>>();
-  private readonly waiting: (() => void)[] = [];
-  /** Children that run or are about to. */
-  private taken = 0;
+  private readonly turns = new Turns(MAX_CHILDREN, MAX_WAITING, 'Too many pictures are asked for at once.');
   private closed: boolean = false;
 
   constructor(timeLimitMs = TIME_LIMIT_MS) {
@@ -32,25 +31,10 @@ export class JpegMaker {
 
   /** Rejects with RejectedError('limit') under too much load, with Error when the program makes no picture of it. */
   async make(program: string, mp4: Uint8Array): Promise<Buffer> {
-    await this.takeTurn();
-    try {
+    return await this.turns.run(async () => {
       if (this.closed) throw new RejectedError('shutting-down', 'The server is shutting down.');
       return await this.run(program, mp4);
-    } finally {
-      const next = this.waiting.shift();
-      if (next === undefined) this.taken--;
-      else next();
-    }
-  }
-
-  private async takeTurn(): Promise<void> {
-    if (this.taken < MAX_CHILDREN) {
-      this.taken++;
-      return;
-    }
-    if (this.waiting.length >= MAX_WAITING)
-      throw new RejectedError('limit', 'Too many pictures are asked for at once.');
-    await new Promise<void>((resolve) => this.waiting.push(resolve));
+    });
   }
 
   private run(program: string, mp4: Uint8Array): Promise<Buffer> {

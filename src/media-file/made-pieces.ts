@@ -2,15 +2,17 @@
  * Bytes that are made when somebody asks: made once for all who ask at the same time, a few at a time, and kept while
  * there is room.
  */
-import { RejectedError } from '../../util/errors.ts';
+import { Turns } from '../runtime/turns.ts';
 
-const MAX_MAKING = 3;
+/** Requests that may wait for their turn. */
 const MAX_WAITING = 256;
 
 export interface MadePiecesOptions<T> {
   /** Of everything that is kept, in the unit of `sizeOf`. */
   readonly room: number;
   readonly sizeOf: (piece: T) => number;
+  /** How many are made at the same time. */
+  readonly maxMaking: number;
 }
 
 export class MadePieces<T> {
@@ -19,11 +21,15 @@ export class MadePieces<T> {
   private readonly kept = new Map<string, T>();
   private used = 0;
   private readonly making = new Map<string, Promise<T>>();
-  private running = 0;
-  private readonly waiting: (() => void)[] = [];
+  private readonly turns: Turns;
 
   constructor(options: MadePiecesOptions<T>) {
     this.options = options;
+    this.turns = new Turns(
+      options.maxMaking,
+      MAX_WAITING,
+      'The server is making too many pieces of files at this moment.',
+    );
   }
 
   async get(key: string, make: () => Promise<T>): Promise<T> {
@@ -35,9 +41,23 @@ export class MadePieces<T> {
     }
     const running = this.making.get(key);
     if (running !== undefined) return await running;
-    const made = this.inTurn(make).finally(() => this.making.delete(key));
+    const made = this.make(key, make).finally(() => this.making.delete(key));
     this.making.set(key, made);
-    const piece = await made;
+    return await made;
+  }
+
+  /** Of everything that is kept. */
+  get keptSize(): number {
+    return this.used;
+  }
+
+  clear(): void {
+    this.kept.clear();
+    this.used = 0;
+  }
+
+  private async make(key: string, make: () => Promise<T>): Promise<T> {
+    const piece = await this.turns.run(make);
     this.keep(key, piece);
     return piece;
   }
@@ -45,29 +65,13 @@ export class MadePieces<T> {
   private keep(key: string, piece: T): void {
     const { room, sizeOf } = this.options;
     // One that takes a quarter of the room would push out everything else.
-    if (sizeOf(piece) > room / 4 || this.kept.has(key)) return;
+    if (sizeOf(piece) > room / 4) return;
     this.kept.set(key, piece);
     this.used += sizeOf(piece);
     for (const [oldest, old] of this.kept) {
       if (this.used <= room) return;
       this.kept.delete(oldest);
       this.used -= sizeOf(old);
-    }
-  }
-
-  private async inTurn(make: () => Promise<T>): Promise<T> {
-    if (this.running >= MAX_MAKING) {
-      if (this.waiting.length >= MAX_WAITING)
-        throw new RejectedError('limit', 'The server is making too much of recordings at this moment.');
-      await new Promise<void>((resolve) => this.waiting.push(resolve));
-    } else this.running++;
-    try {
-      return await make();
-    } finally {
-      // The turn is handed on, so the count stays.
-      const next = this.waiting.shift();
-      if (next === undefined) this.running--;
-      else next();
     }
   }
 }
