@@ -5,16 +5,23 @@ import type { HttpRequest } from './http-listener.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
 
-/** Throws RejectedError when this peer may not change anything. `control` is that of `<api>`. */
-export function checkApiControl(request: HttpRequest, control: 'local' | 'all' | 'off'): void {
+/** Throws RejectedError when this peer may not change anything. `control` is that of `<api>`, or of `section`. */
+export function checkApiControl(
+  request: HttpRequest,
+  control: 'local' | 'all' | 'off',
+  section = 'api',
+): void {
   const { headers } = request.message;
   if (control === 'off')
-    throw new RejectedError('denied', 'Nothing can be changed by the API (api control in config.xml).');
+    throw new RejectedError(
+      'denied',
+      `Nothing of this can be changed by the API (${section} control in config.xml).`,
+    );
   const isForwarded = headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;
   if (control === 'local' && (isForwarded || !isLoopback(request.remote))) {
     throw new RejectedError(
       'denied',
-      'This can be changed from the machine of the server only; api control="all" in config.xml allows it to all.',
+      `This can be changed from the machine of the server only; ${section} control="all" in config.xml allows it to all.`,
     );
   }
   // A page of another site must not make a visitor's browser do it.
@@ -38,6 +45,12 @@ function isSameHost(origin: string, host: unknown): boolean {
 /** Members of a JSON body and of the query, which counts less. Rejects with RejectedError. */
 export async function readApiValues(request: HttpRequest): Promise<Map<string, unknown>> {
   const values = new Map<string, unknown>(request.query);
+  for (const [name, value] of readApiObject(await readApiBody(request))) values.set(name, value);
+  return values;
+}
+
+/** Rejects with RejectedError when it is too long. */
+export async function readApiBody(request: HttpRequest): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;
   for await (const part of request.message) {
@@ -45,8 +58,12 @@ export async function readApiValues(request: HttpRequest): Promise<Map<string, u
     if (bytes > MAX_BODY_BYTES) throw new RejectedError('bad-request', 'The body is too long.');
     parts.push(part as Buffer);
   }
-  const text = Buffer.concat(parts).toString('utf8');
-  if (text.trim() === '') return values;
+  return Buffer.concat(parts).toString('utf8');
+}
+
+/** The members of a JSON object; none of a blank text. Throws RejectedError. */
+export function readApiObject(text: string): [name: string, value: unknown][] {
+  if (text.trim() === '') return [];
   let body: unknown;
   try {
     body = JSON.parse(text);
@@ -55,6 +72,5 @@ export async function readApiValues(request: HttpRequest): Promise<Map<string, u
   }
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     throw new RejectedError('bad-request', 'The body is not a JSON object such as {"stream":"live/cam"}.');
-  for (const [name, value] of Object.entries(body)) values.set(name, value);
-  return values;
+  return Object.entries(body);
 }

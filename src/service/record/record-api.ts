@@ -2,23 +2,24 @@
  * /api/v1/recordings: what is recorded (GET by stream and time, in pages; DELETE), what runs (GET active), and starting
  * and stopping (POST start, stop). nginx-rtmp's /control/record/start and /control/record/stop are the same by GET.
  */
-import { isIP } from 'node:net';
 import { makeStreamKey, type StreamKey } from '../../media/stream-key.ts';
 import type { RecordedFile, RecordedGap } from '../../recordings/recording-entry.ts';
+import { checkApiControl, readApiBody, readApiObject } from '../../runtime/api-control.ts';
 import { type HttpRequest, sendJson, sendText } from '../../runtime/http-listener.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
 import { RejectedError } from '../../util/errors.ts';
+import { isoTime } from './archive.ts';
 import { makeRecordRule, type RecordRule, recordSection } from './record-config.ts';
 import { addressOf } from './record-places.ts';
 import type { RecordService } from './record-service.ts';
 import type { Recorder } from './recorder.ts';
 import type { Uploader } from './uploader.ts';
+import { readInstant } from './window-query.ts';
 
 const PATH = '/api/v1/recordings';
 const CONTROL = '/control/record/';
 const DEFAULT_PAGE = 100;
 const MAX_PAGE = 1000;
-const MAX_BODY_BYTES = 64 * 1024;
 /** Files that one DELETE removes; the answer says how many are left. */
 const MAX_DELETED = 1000;
 const METHODS = ['GET', 'HEAD', 'POST', 'DELETE'];
@@ -73,8 +74,8 @@ export class RecordApi {
   /** Streams with their totals when no stream is named, else its files and gaps in the range. */
   private async list(query: URLSearchParams): Promise<object> {
     const { index } = this.service;
-    const start = readTime(query.get('start'), 'start', 0);
-    const end = readTime(query.get('end'), 'end', Number.MAX_SAFE_INTEGER);
+    const start = readTime(query, 'start', 0);
+    const end = readTime(query, 'end', Number.MAX_SAFE_INTEGER);
     const count = Math.min(readCount(query, 'count', DEFAULT_PAGE), MAX_PAGE);
     const page = readCount(query, 'page', 0);
     if (!query.has('stream')) {
@@ -124,8 +125,8 @@ export class RecordApi {
           'Say what is to be removed: file=<as listed>, or start= and end= as 2026-11-21T10:00:00Z.',
         );
       }
-      const start = readTime(query.get('start'), 'start', 0);
-      const end = readTime(query.get('end'), 'end', 0);
+      const start = readTime(query, 'start', 0);
+      const end = readTime(query, 'end', 0);
       const found = await index.files(stream, start, end);
       files.push(...found.files.filter((file) => file.startMs >= start && file.endMs <= end));
     }
@@ -247,77 +248,25 @@ export class RecordApi {
     }
   }
 
-  /** Throws RejectedError when this peer may not change anything. */
   private checkControl(request: HttpRequest): void {
-    const { control } = this.context.configuration().server.rec;
-    const { headers } = request.message;
-    if (control === 'off')
-      throw new RejectedError(
-        'denied',
-        'Recordings cannot be changed by the API (rec control in config.xml).',
-      );
-    const isForwarded = headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;
-    if (control === 'local' && (isForwarded || !isLoopback(request.remote))) {
-      throw new RejectedError(
-        'denied',
-        'Recordings can be changed from the machine of the server only; rec control="all" in config.xml allows it to all.',
-      );
-    }
-    // A page of another site must not make a visitor's browser do it.
-    const { origin } = headers;
-    const site = headers['sec-fetch-site'];
-    const isForeign = origin !== undefined && !isSameHost(origin, headers.host ?? '');
-    if (isForeign || site === 'cross-site')
-      throw new RejectedError('denied', 'Pages of other sites may not change recordings.');
+    checkApiControl(request, this.context.configuration().server.rec.control, 'rec');
   }
-}
-
-function isLoopback(remote: string): boolean {
-  const address = remote.slice(0, remote.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1');
-  return address === '::1' || (isIP(address) === 4 && address.startsWith('127.'));
-}
-
-function isSameHost(origin: string, host: string): boolean {
-  return /^https?:\/\/(.+)$/.exec(origin)?.[1]?.toLowerCase() === host.toLowerCase();
 }
 
 /** Of a JSON body or a form, and of the query, which counts less. */
 async function readValues(request: HttpRequest): Promise<Values> {
   const values = new Map(request.query);
-  const text = await readBody(request);
-  if (text.trim() === '') return values;
+  const text = await readApiBody(request);
   const type = request.message.headers['content-type'] ?? '';
   if (type.startsWith('application/x-www-form-urlencoded') && !text.startsWith('{')) {
     for (const [name, value] of new URLSearchParams(text)) values.set(name, value);
     return values;
   }
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    throw new RejectedError('bad-request', 'The body is not JSON.');
-  }
-  if (typeof body !== 'object' || body === null || Array.isArray(body))
-    throw new RejectedError(
-      'bad-request',
-      'The body is not a JSON object such as {"app":"live","stream":"cam"}.',
-    );
-  for (const [name, value] of Object.entries(body)) {
+  for (const [name, value] of readApiObject(text)) {
     if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
       values.set(name, String(value));
   }
   return values;
-}
-
-async function readBody(request: HttpRequest): Promise<string> {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of request.message) {
-    bytes += (part as Buffer).length;
-    if (bytes > MAX_BODY_BYTES) throw new RejectedError('bad-request', 'The body is too long.');
-    parts.push(part as Buffer);
-  }
-  return Buffer.concat(parts).toString('utf8');
 }
 
 /** `stream` is `app/name`, or the name beside `app`. */
@@ -338,16 +287,9 @@ function keyOf(app: string | undefined, name = ''): StreamKey {
   return makeStreamKey(name.slice(0, slash), name.slice(slash + 1));
 }
 
-/** RFC 3339, or Unix time in seconds or milliseconds. */
-function readTime(text: string | null, name: string, fallback: number): number {
-  if (text === null || text === '') return fallback;
-  if (/^\d{1,11}(\.\d+)?$/.test(text)) return Number(text) * 1000;
-  if (/^\d{12,14}$/.test(text)) return Number(text);
-  // In a query a plus sign stands for a space.
-  const ms = Date.parse(text.replace(/ (?=\d{2}:?\d{2}$)/, '+'));
-  if (Number.isNaN(ms))
-    throw new RejectedError('bad-request', `${name}=${text} is not a time such as 2026-11-21T10:00:00Z.`);
-  return ms;
+function readTime(query: URLSearchParams, name: string, fallback: number): number {
+  const ms = readInstant(query, name);
+  return Number.isNaN(ms) ? fallback : ms;
 }
 
 function readCount(query: URLSearchParams, name: string, fallback: number): number {
@@ -356,10 +298,6 @@ function readCount(query: URLSearchParams, name: string, fallback: number): numb
   if (!/^\d{1,9}$/.test(text))
     throw new RejectedError('bad-request', `${name}=${text} is not a whole number.`);
   return Number(text);
-}
-
-function isoTime(ms: number): string {
-  return new Date(Math.round(ms)).toISOString();
 }
 
 function fileView(file: RecordedFile): object {

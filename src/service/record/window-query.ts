@@ -39,8 +39,8 @@ function readEnd(query: URLSearchParams, startMs: number, nowMs: number): number
   return startMs + Number(duration) * 1000;
 }
 
-/** NaN when it is not given. */
-function readInstant(query: URLSearchParams, name: string): number {
+/** Milliseconds since 1970; NaN when it is not given. Throws RejectedError with a sentence. */
+export function readInstant(query: URLSearchParams, name: string): number {
   const text = query.get(name) ?? '';
   if (text === '') return Number.NaN;
   if (/^\d{1,14}(\.\d{1,6})?$/.test(text)) return Number(text) * (Number(text) > MAX_SECONDS ? 1 : 1000);
