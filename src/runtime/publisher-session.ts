@@ -15,6 +15,7 @@ import { randomId } from '../util/id.ts';
 import type { Logger } from '../util/log.ts';
 import type { Timeout } from '../util/tick-wheel.ts';
 import type { ModuleContext } from './module.ts';
+import { PublisherSilence } from './publisher-silence.ts';
 
 const LOOK_EVERY_MS = 1000;
 
@@ -35,6 +36,8 @@ export interface PublisherOrigin {
   readonly format: ContainerName | null;
   /** It comes in datagrams, of which some may be lost. */
   readonly isLossy?: boolean;
+  /** Ids of Sluice servers that the stream came through. */
+  readonly via?: readonly string[];
   /** Beside what every publisher tells of itself. */
   readonly details?: () => SessionDetails;
 }
@@ -70,10 +73,7 @@ export class PublisherSession implements LiveSession, FlvIngestOutput {
   private publication: Publication | null = null;
   private watching: Timeout | null = null;
   private received = 0;
-  private startUs = 0;
-  private lastMediaUs = 0;
-  private firstPacketMs = 0;
-  private idleMs = 0;
+  private silence: PublisherSilence | null = null;
   private hasEnded = false;
 
   /** `onEnd` is called once, also when the owner of the connection ends it. */
@@ -114,18 +114,16 @@ export class PublisherSession implements LiveSession, FlvIngestOutput {
     const { host } = this.origin;
     const { hub, sessions, tick, clock } = this.context;
     const { publish } = this.context.configuration().resolver.resolve(host, key.app, key.name);
-    this.firstPacketMs = publish.firstPacketMs;
-    this.idleMs = publish.idleMs;
     this.publication = hub.publish(key, {
       id: this.id,
       protocol: this.protocol,
       remote: this.remote,
       host,
-      via: [],
+      via: this.origin.via ?? [],
       revoke: (reason) => this.end({ kind: 'revoked', reason }),
     });
     this.streamText = key.text;
-    this.startUs = clock.nowUs();
+    this.silence = new PublisherSilence(clock.nowUs(), publish);
     sessions.add(this);
     this.watching = tick.every(LOOK_EVERY_MS, () => this.look());
     this.log.info(`${this.protocol}.publish-start`, {
@@ -199,30 +197,18 @@ export class PublisherSession implements LiveSession, FlvIngestOutput {
     const { publication } = this;
     if (publication === null) return;
     this.frames++;
-    // Data keep a stream alive; but they are not the first packet that is waited for.
-    if (config.codec !== 'data' || this.lastMediaUs !== 0) this.lastMediaUs = this.context.clock.nowUs();
+    const nowUs = this.context.clock.nowUs();
+    if (config.codec === 'data') this.silence?.onData(nowUs);
+    else this.silence?.onMedia(nowUs);
     publication.write(trackId, flags, dtsMs, ptsMs, durationUs, payload, config);
   }
 
   private look(): void {
-    const reason = this.overdue(this.context.clock.nowUs());
+    const reason = this.silence?.overdue(this.context.clock.nowUs()) ?? '';
     if (reason === '') return;
     const { remote, streamText: stream } = this;
     this.log.counted(`${this.protocol}.publisher-silent`, { remote, stream, cause: reason });
     this.end({ kind: 'silent', reason });
-  }
-
-  /** '' while all is well, else why the publisher must go. */
-  private overdue(nowUs: number): string {
-    const { firstPacketMs, idleMs } = this;
-    if (this.lastMediaUs === 0) {
-      return nowUs - this.startUs > firstPacketMs * 1000
-        ? `The publisher sent no media within ${firstPacketMs / 1000} s (publish first-packet in policy.xml).`
-        : '';
-    }
-    return nowUs - this.lastMediaUs > idleMs * 1000
-      ? `The publisher sent no media for ${idleMs / 1000} s (publish idle in policy.xml).`
-      : '';
   }
 
   /** Gives everything back. Idempotent. */

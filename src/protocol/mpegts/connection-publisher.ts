@@ -3,24 +3,19 @@ import type { Socket } from 'node:net';
 import { plainAddress } from '../../runtime/http-listener.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
 import { PublisherSession } from '../../runtime/publisher-session.ts';
-import { ProtocolError, RejectedError } from '../../util/errors.ts';
+import { originOfPort, startPublisher } from './port-publisher.ts';
 
 const KEEP_ALIVE_MS = 30_000;
 
 export class ConnectionPublisher {
   private readonly context: ModuleContext;
-  private readonly app: string;
-  private readonly stream: string;
-  private readonly url: string;
+  private readonly origin: ReturnType<typeof originOfPort>;
   private readonly publishing = new Set<PublisherSession>();
 
   /** `stream` is `app/name`; `url` is where it listens, for lists. */
   constructor(context: ModuleContext, stream: string, url: string) {
     this.context = context;
-    const slash = stream.lastIndexOf('/');
-    this.app = stream.slice(0, slash);
-    this.stream = stream.slice(slash + 1);
-    this.url = url;
+    this.origin = originOfPort(stream, url);
   }
 
   /** A connection that was just accepted and is not read yet. */
@@ -29,15 +24,9 @@ export class ConnectionPublisher {
     const session: PublisherSession = new PublisherSession(
       this.context,
       {
+        ...this.origin,
         protocol: 'tcp-ts',
         remote: `${plainAddress(address)}:${socket.remotePort ?? 0}`,
-        host: '',
-        app: this.app,
-        stream: this.stream,
-        query: '',
-        url: this.url,
-        pageUrl: '',
-        userAgent: '',
         format: null,
       },
       ({ kind }) => {
@@ -59,18 +48,7 @@ export class ConnectionPublisher {
   }
 
   private async decide(session: PublisherSession, socket: Socket): Promise<void> {
-    try {
-      const key = await session.admit();
-      if (session.ended) return;
-      session.begin(key);
-      socket.resume();
-    } catch (error) {
-      const isRefusal = error instanceof RejectedError || error instanceof ProtocolError;
-      if (!isRefusal) this.context.onFault(error);
-      const cause = (error as Error).message;
-      this.context.log.counted('mpegts.refused', { remote: session.remote, where: this.url, cause });
-      session.end({ kind: 'fault', reason: cause });
-    }
+    if (await startPublisher(this.context, session)) socket.resume();
   }
 
   close(reason: string): void {

@@ -2,11 +2,10 @@
  * One UDP port as a publisher: whoever sends a transport stream there first (plain or in RTP) is it, until it falls
  * silent. A second sender meanwhile is refused and counted; the port has no way to tell it so.
  */
-
 import type { ModuleContext } from '../../runtime/module.ts';
 import { PublisherSession } from '../../runtime/publisher-session.ts';
-import { ProtocolError, RejectedError } from '../../util/errors.ts';
 import { TsDatagramReader, transportOf } from '../../wire/mpegts/ts-datagram.ts';
+import { originOfPort, startPublisher } from './port-publisher.ts';
 
 /** As long as a sender may pause before another takes its place. */
 const SOURCE_SILENT_US = 1_000_000;
@@ -30,9 +29,7 @@ interface Source {
 
 export class DatagramPublisher {
   private readonly context: ModuleContext;
-  private readonly app: string;
-  private readonly stream: string;
-  private readonly url: string;
+  private readonly origin: ReturnType<typeof originOfPort>;
   private source: Source | null = null;
   /** Who is not listened to, and until when. */
   private deafTo = '';
@@ -42,10 +39,7 @@ export class DatagramPublisher {
   /** `stream` is `app/name`; `url` is where it listens, for lists. */
   constructor(context: ModuleContext, stream: string, url: string) {
     this.context = context;
-    const slash = stream.lastIndexOf('/');
-    this.app = stream.slice(0, slash);
-    this.stream = stream.slice(slash + 1);
-    this.url = url;
+    this.origin = originOfPort(stream, url);
   }
 
   /** `bytes` must be the caller's to give away: they may be kept. Hot path. */
@@ -84,21 +78,15 @@ export class DatagramPublisher {
     if (isDeaf || this.context.hub.isClosing) return;
     const transport = transportOf(bytes);
     if (transport === '') {
-      this.context.log.counted('mpegts.not-ts', { remote: `${address}:${port}`, where: this.url });
+      this.context.log.counted('mpegts.not-ts', { remote: `${address}:${port}`, where: this.origin.url });
       return;
     }
     const session: PublisherSession = new PublisherSession(
       this.context,
       {
+        ...this.origin,
         protocol: `${transport}-ts`,
         remote: `${address.includes(':') ? `[${address}]` : address}:${port}`,
-        host: '',
-        app: this.app,
-        stream: this.stream,
-        query: '',
-        url: this.url,
-        pageUrl: '',
-        userAgent: '',
         format: 'ts',
         isLossy: true,
         details: () => ({
@@ -136,24 +124,10 @@ export class DatagramPublisher {
   }
 
   private async decide(source: Source): Promise<void> {
-    const { session } = source;
-    try {
-      const key = await session.admit();
-      if (session.ended) return;
-      session.begin(key);
-      const held = source.held ?? [];
-      source.held = null;
-      for (const bytes of held) source.reader.push(bytes, this.context.clock.nowUs());
-    } catch (error) {
-      const isRefusal = error instanceof RejectedError || error instanceof ProtocolError;
-      if (!isRefusal) this.context.onFault(error);
-      this.context.log.counted('mpegts.refused', {
-        remote: session.remote,
-        where: this.url,
-        cause: (error as Error).message,
-      });
-      session.end({ kind: 'fault', reason: (error as Error).message });
-    }
+    if (!(await startPublisher(this.context, source.session))) return;
+    const held = source.held ?? [];
+    source.held = null;
+    for (const bytes of held) source.reader.push(bytes, this.context.clock.nowUs());
   }
 
   private turnDeaf({ address, port }: Source): void {

@@ -2,6 +2,7 @@
 import type { AccessRequest } from '../../access/admission.ts';
 import type { StreamHub } from '../../media/stream-hub.ts';
 import type { StreamKey } from '../../media/stream-key.ts';
+import type { PublisherTimes } from '../../runtime/publisher-silence.ts';
 import type { Logger } from '../../util/log.ts';
 import type { Timeout } from '../../util/tick-wheel.ts';
 import type { AmfLimits } from '../../wire/amf/amf-value.ts';
@@ -37,7 +38,7 @@ export interface RtmpServices {
   /** Throws RejectedError('loop') when the stream came through this server already. */
   checkLoop(via: readonly string[]): void;
   admit(request: AccessRequest): Promise<StreamKey>;
-  publishTimes(key: StreamKey, host: string): { firstPacketMs: number; idleMs: number };
+  publishTimes(key: StreamKey, host: string): PublisherTimes;
   /** How long a player of a stream that nobody publishes is held. */
   playWaitMs(key: StreamKey, host: string): number;
   nowUs(): number;

@@ -86,7 +86,7 @@ export class RtmpStream implements Sink {
       services.checkLoop(via);
       const key = await services.admit(this.request('publish', address));
       if (session.closed) return;
-      const { firstPacketMs, idleMs } = services.publishTimes(key, address.vhost);
+      const times = services.publishTimes(key, address.vhost);
       const publication = services.hub.publish(key, {
         id: session.id,
         protocol: session.protocol,
@@ -100,7 +100,7 @@ export class RtmpStream implements Sink {
         publication.end(session.closeReason);
         return;
       }
-      this.publishing = new RtmpPublish(publication, services.nowUs(), firstPacketMs, idleMs);
+      this.publishing = new RtmpPublish(publication, services.nowUs(), times);
       this.setRole('publisher', key.text);
       this.status('status', STATUS.publishStart, `${key.text} is now published.`);
       session.log.info('rtmp.publish-start', {
