@@ -66,6 +66,8 @@ export interface HttpRoute {
   readonly name: string;
   /** It calls `writeContinue` itself when it wants a body that waits for leave (Expect: 100-continue). */
   readonly givesLeave?: boolean;
+  /** OPTIONS goes to it too; whoever else is asked gets the answer that browsers want before they ask for real. */
+  readonly answersOptions?: boolean;
   accepts(method: string, path: string, query: URLSearchParams): boolean;
   handle(request: HttpRequest): void | Promise<void>;
 }
@@ -135,6 +137,12 @@ export class HttpListener {
     const { early } = this;
     this.early = null;
     for (const run of early ?? []) run();
+  }
+
+  private whenReady(run: () => void, refuse: () => void): void {
+    if (this.early === null) run();
+    else if (this.early.length < MAX_EARLY) this.early.push(run);
+    else refuse();
   }
 
   async open(): Promise<void> {
@@ -209,19 +217,22 @@ export class HttpListener {
     this.servers.push(server);
     server.on('connection', (socket: Socket) => this.onConnection(socket));
     server.on('request', (message: IncomingMessage, response: ServerResponse) => {
-      if (this.early === null) this.onRequest(message, response, secure);
-      else if (this.early.length < MAX_EARLY)
-        this.early.push(() => this.onRequest(message, response, secure));
-      else sendText(response, 503, 'The server is starting.');
+      this.whenReady(
+        () => this.onRequest(message, response, secure),
+        () => sendText(response, 503, 'The server is starting.'),
+      );
     });
     server.on('checkContinue', (message: IncomingMessage, response: ServerResponse) => {
-      this.onRequest(message, response, secure, true);
+      this.whenReady(
+        () => this.onRequest(message, response, secure, true),
+        () => sendText(response, 503, 'The server is starting.'),
+      );
     });
     server.on('upgrade', (message: IncomingMessage, socket: Duplex, head: Buffer) => {
-      if (this.early === null) this.onUpgrade(message, socket, head, secure);
-      else if (this.early.length < MAX_EARLY)
-        this.early.push(() => this.onUpgrade(message, socket, head, secure));
-      else socket.destroy();
+      this.whenReady(
+        () => this.onUpgrade(message, socket, head, secure),
+        () => socket.destroy(),
+      );
     });
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
       // A player that goes away in mid-request is no fault of anybody.
@@ -273,7 +284,13 @@ export class HttpListener {
       return;
     }
     const method = message.method ?? 'GET';
-    if (method === 'OPTIONS') {
+    const isOptions = method === 'OPTIONS';
+    const route = this.routes.find(
+      (candidate) =>
+        (!isOptions || candidate.answersOptions === true) &&
+        candidate.accepts(method, request.path, request.query),
+    );
+    if (isOptions && route === undefined) {
       response.writeHead(204, {
         'Access-Control-Allow-Methods': 'GET, HEAD, POST, PUT, DELETE, OPTIONS',
         'Access-Control-Allow-Headers': '*',
@@ -282,7 +299,6 @@ export class HttpListener {
       response.end();
       return;
     }
-    const route = this.routes.find((candidate) => candidate.accepts(method, request.path, request.query));
     if (route === undefined) {
       this.answerError(
         request.path,
