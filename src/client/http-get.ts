@@ -147,8 +147,8 @@ export class HttpGet {
 export function sentenceIn(body: string, contentType: string): string {
   let text = '';
   if (/json/i.test(contentType)) {
-    const match = /"(?:message|error|msg|reason|detail)"\s*:\s*"((?:[^"\\]|\\.){1,1000})"/.exec(body);
-    text = match === null ? '' : String(JSON.parse(`"${match[1]}"`));
+    const match = /"(?:message|error|msg|reason|detail)"\s*:\s*("(?:[^"\\]|\\.){1,1000}")/.exec(body);
+    text = match === null ? '' : readJsonString(match[1]!); // the pattern has one group
   } else if (/^text\/plain/i.test(contentType)) {
     text = body.trim().split('\n')[0] ?? '';
   }
@@ -156,4 +156,13 @@ export function sentenceIn(body: string, contentType: string): string {
     .replace(/\p{Cc}+/gu, ' ')
     .trim()
     .slice(0, MAX_SENTENCE_LENGTH);
+}
+
+/** '' for what is no string of JSON: pages are cut, and some servers write them by hand. */
+function readJsonString(text: string): string {
+  try {
+    return String(JSON.parse(text));
+  } catch {
+    return '';
+  }
 }

@@ -119,13 +119,17 @@ export class HttpPull implements Pull {
       if (this.reader !== null) this.reader.receive(bytes);
       else this.sniff(bytes);
     } catch (error) {
-      if (error instanceof RejectedError) {
-        this.end('failed', error.message);
-        return;
-      }
-      if (!(error instanceof ProtocolError)) this.options.onFault(error);
-      this.end('broken', `what ${this.host} sends cannot be read: ${(error as Error).message}`);
+      this.onUnreadable(error);
     }
+  }
+
+  private onUnreadable(error: unknown): void {
+    if (error instanceof RejectedError) {
+      this.end('failed', error.message);
+      return;
+    }
+    if (!(error instanceof ProtocolError)) this.options.onFault(error);
+    this.end('broken', `what ${this.host} sends cannot be read: ${(error as Error).message}`);
   }
 
   private sniff(bytes: Buffer): void {
@@ -139,10 +143,14 @@ export class HttpPull implements Pull {
 
   private onBodyEnd(): void {
     if (this.isEnded) return;
-    if (this.reader instanceof PlaylistBody) this.follow(this.reader.text());
-    else if (this.reader === null) this.end('failed', `${this.host} sends an empty answer`);
-    else if (this.reader.finish()) this.end('over', `${this.host} ended the stream`);
-    else this.end('broken', `${this.host} ended in the middle of a frame`);
+    try {
+      if (this.reader instanceof PlaylistBody) this.follow(this.reader.text());
+      else if (this.reader === null) this.end('failed', `${this.host} sends an empty answer`);
+      else if (this.reader.finish()) this.end('over', `${this.host} ended the stream`);
+      else this.end('broken', `${this.host} ended in the middle of a frame`);
+    } catch (error) {
+      this.onUnreadable(error);
+    }
   }
 
   private follow(text: string): void {

@@ -121,7 +121,11 @@ export class TsPull implements Pull {
     });
     socket.on('end', () => {
       if (this.isEnded) return;
-      this.reader.finish();
+      try {
+        this.reader.finish();
+      } catch (error) {
+        this.onUnreadable(error);
+      }
       if (this.hasFrames) this.end('over', `${this.text} ended the stream`);
       else this.end('failed', `${this.text} sends no MPEG-TS`);
     });

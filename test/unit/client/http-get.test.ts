@@ -10,6 +10,8 @@ const PAGES: readonly (readonly [string, string, string])[] = [
   ['{"code":404,"message":"no \\"such\\" stream"}', 'application/json', 'no "such" stream'],
   ['{"error":"denied"}', 'application/problem+json', 'denied'],
   ['{"error":{"deep":1}}', 'application/json', ''],
+  ['{"message":"a\\q"}', 'application/json', ''],
+  ['{"message":"a\tb"}', 'application/json', ''],
   ['<html><title>404 Not Found</title></html>', 'text/html', ''],
   ['\u001b[31mred\u0007\ttext', 'text/plain', '[31mred text'],
   ['x'.repeat(1000), 'text/plain', 'x'.repeat(300)],
