@@ -7,15 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { openPull, type Pull, type PullEnd } from '../../src/client/pull.ts';
+import type { Pull } from '../../src/client/pull.ts';
 import type { Frame } from '../../src/media/frame.ts';
-import type { Track } from '../../src/media/track.ts';
 import { openMediaFile } from '../../src/media-file/media-file.ts';
-import { systemClock } from '../../src/util/clock.ts';
 import { ClipPublisher } from '../support/clip-publisher.ts';
 import { demoTags, isConfig, TAG_AUDIO, TAG_VIDEO } from '../support/flv-tags.ts';
 import { makeClip } from '../support/node-av.ts';
 import { NODE_AV_MISSING, run, start } from '../support/programs.ts';
+import { Pulled } from '../support/pulled.ts';
 import { TestServer } from '../support/test-server.ts';
 import { until } from '../support/until.ts';
 import { readFrom } from '../unit/media-file/media-files.ts';
@@ -71,41 +70,18 @@ function clipOf(video: string, audio: string): Promise<string> {
   return known;
 }
 
-class Pulled {
-  readonly frames: Frame[] = [];
-  tracks: readonly Track[] = [];
-  end: PullEnd | null = null;
-  readonly pull: Pull;
-
+class HlsPulled extends Pulled {
   constructor(url: string) {
-    this.pull = openPull(
-      url,
-      {
-        onTracks: (tracks) => {
-          this.tracks = tracks;
-        },
-        onFrame: (frame) => this.frames.push(frame),
-        onEnd: (end) => {
-          this.end = end;
-        },
-      },
-      {
-        verifies: true,
-        connectMs: 5000,
-        silenceMs: 10_000,
-        userAgent: 'test',
-        nowUs: systemClock.nowUs,
-        after: (delayMs, run) => {
-          const timer = setTimeout(run, delayMs);
-          return { cancel: () => clearTimeout(timer) };
-        },
-        onFault: (error) => assert.fail(error as Error),
-      },
-    );
+    super(url, {
+      verifies: true,
+      connectMs: 5000,
+      silenceMs: 10_000,
+      onFault: (error) => assert.fail(error as Error),
+    });
     pulls.push(this.pull);
   }
 
-  media(kind: string): string[] {
+  of(kind: string): string[] {
     const ids = this.tracks.filter((track) => track.kind === kind).map(({ id }) => id);
     return this.frames.filter(({ trackId }) => ids.includes(trackId)).map(essence);
   }
@@ -161,12 +137,12 @@ function checkRun(came: readonly string[], sent: readonly string[]): void {
 describe('HLS pull', { concurrency: 4 }, () => {
   for (const path of ['/live/cam.m3u8', '/live/cam.fmp4.m3u8', '/live/cam.ll.m3u8'])
     test(`live, from this server: ${path}`, async () => {
-      const pulled = new Pulled(server.http(path));
-      await until('frames', () => pulled.end !== null || pulled.media('video').length > 60, 20_000);
+      const pulled = new HlsPulled(server.http(path));
+      await until('frames', () => pulled.end !== null || pulled.of('video').length > 60, 20_000);
       assert.equal(pulled.end, null);
       pulled.pull.close();
-      checkRun(pulled.media('video'), SENT.video);
-      checkRun(pulled.media('audio'), SENT.audio);
+      checkRun(pulled.of('video'), SENT.video);
+      checkRun(pulled.of('audio'), SENT.audio);
       checkOrder(pulled.frames);
       assert.deepEqual(pulled.tracks.map(({ kind }) => kind).sort(), ['audio', 'video']);
       const first = pulled.frames[0]!;
@@ -176,20 +152,20 @@ describe('HLS pull', { concurrency: 4 }, () => {
     });
 
   test('live, as fragmented MP4 without a list', async () => {
-    const pulled = new Pulled(server.http('/live/cam.mp4'));
-    await until('frames', () => pulled.end !== null || pulled.media('video').length > 60, 20_000);
+    const pulled = new HlsPulled(server.http('/live/cam.mp4'));
+    await until('frames', () => pulled.end !== null || pulled.of('video').length > 60, 20_000);
     assert.equal(pulled.end, null);
     pulled.pull.close();
-    checkRun(pulled.media('video'), SENT.video);
-    checkRun(pulled.media('audio'), SENT.audio);
+    checkRun(pulled.of('video'), SENT.video);
+    checkRun(pulled.of('audio'), SENT.audio);
     checkOrder(pulled.frames);
   });
 
   test('live, encrypted, and on over a second publisher', async () => {
     const open = () => ClipPublisher.start({ port: server.rtmpPort, name: 'locked', leadMs: 5000 });
     const one = await open();
-    const pulled = new Pulled(server.http('/live/locked.ts.m3u8'));
-    await until('frames', () => pulled.end !== null || pulled.media('video').length > 30, 20_000);
+    const pulled = new HlsPulled(server.http('/live/locked.ts.m3u8'));
+    await until('frames', () => pulled.end !== null || pulled.of('video').length > 30, 20_000);
     one.stop();
     const count = pulled.frames.length;
     const two = await open();
@@ -200,7 +176,7 @@ describe('HLS pull', { concurrency: 4 }, () => {
     const video = pulled.frames.filter(({ trackId }) => trackId === 0);
     for (let i = 1; i < video.length; i++)
       assert.ok(video[i]!.dts - video[i - 1]!.dts < 3_000_000, `${i} of ${video.length}: a jump`);
-    for (const frame of pulled.media('video')) assert.ok(SENT.video.includes(frame));
+    for (const frame of pulled.of('video')) assert.ok(SENT.video.includes(frame));
     pulled.pull.close();
   });
 
@@ -227,13 +203,13 @@ describe('HLS pull', { concurrency: 4 }, () => {
       const file = await openMediaFile(clip);
       const frames = await readFrom(file, 0);
       await file.close();
-      const pulled = new Pulled(`http://127.0.0.1:${(origin.address() as AddressInfo).port}/${name}.m3u8`);
+      const pulled = new HlsPulled(`http://127.0.0.1:${(origin.address() as AddressInfo).port}/${name}.m3u8`);
       await until('the end', () => pulled.end !== null, 20_000);
       assert.equal(pulled.end!.kind, 'over', pulled.end!.reason);
       for (const kind of ['video', 'audio']) {
         const ids = file.tracks.filter((track) => track.kind === kind).map(({ id }) => id);
         const wanted = frames.filter(({ trackId }) => ids.includes(trackId));
-        assert.deepEqual(pulled.media(kind), wanted.map(essence), kind);
+        assert.deepEqual(pulled.of(kind), wanted.map(essence), kind);
         const came = pulled.frames.filter(({ trackId }) => ids.includes(trackId));
         const shift = came[0]!.dts - wanted[0]!.dts;
         for (const [i, frame] of came.entries()) {
@@ -276,7 +252,7 @@ describe('HLS pull', { concurrency: 4 }, () => {
     assert.equal(probed.code, 0, probed.err);
     assert.match(probed.out, /avc1|h\.?264/i);
     const pushing = start(process.execPath, [MAIN, 'push', url, server.rtmp('/live/again')]);
-    const seen = new Pulled(server.http('/live/again.flv'));
+    const seen = new HlsPulled(server.http('/live/again.flv'));
     await until('frames of what is pushed', () => seen.end !== null || seen.frames.length > 100, 15_000);
     seen.pull.close();
     pushing.child.kill('SIGINT');
@@ -291,7 +267,7 @@ describe('HLS pull', { concurrency: 4 }, () => {
       ['/empty.m3u8', /is empty and ended/],
       ['/page.m3u8', /none of FLV, MPEG-TS, fragmented MP4 and HLS/],
     ] as const) {
-      const pulled = new Pulled(`http://127.0.0.1:${(origin.address() as AddressInfo).port}${path}`);
+      const pulled = new HlsPulled(`http://127.0.0.1:${(origin.address() as AddressInfo).port}${path}`);
       await until('the end', () => pulled.end !== null);
       assert.equal(pulled.end!.kind, 'failed');
       assert.match(pulled.end!.reason, reason);

@@ -3,15 +3,14 @@ import assert from 'node:assert/strict';
 import { createSocket, type Socket } from 'node:dgram';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { openPull, type PullEnd } from '../../src/client/pull.ts';
-import type { Frame } from '../../src/media/frame.ts';
-import type { Track } from '../../src/media/track.ts';
 import { RtpPacket, writeRtpHeader } from '../../src/wire/rtp/rtp-packet.ts';
 import { TsChecker } from '../conformance/ts-checker.ts';
 import { ClipPublisher } from '../support/clip-publisher.ts';
 import { TAG_AUDIO } from '../support/flv-tags.ts';
+import { freeUdpPort } from '../support/free-port.ts';
 import { ask } from '../support/http-client.ts';
 import { bodyOf, demoRecording, StreamWitness } from '../support/publish-body.ts';
+import { Pulled } from '../support/pulled.ts';
 import { TestServer } from '../support/test-server.ts';
 import { until } from '../support/until.ts';
 
@@ -443,46 +442,16 @@ function tableAndClockGaps(bytes: Buffer): string[] {
   return faults;
 }
 
-interface Pulled {
-  readonly frames: Frame[];
-  tracks: readonly Track[];
-  end: PullEnd | null;
-}
-
 function pull(url: string, silenceMs = 5000) {
-  const pulled: Pulled = { frames: [], tracks: [], end: null };
   const { tick, clock } = server.application.context;
-  const one = openPull(
-    url,
-    {
-      onTracks: (tracks) => {
-        pulled.tracks = tracks;
-      },
-      onFrame: (frame) => pulled.frames.push(frame),
-      onEnd: (end) => {
-        pulled.end = end;
-      },
-    },
-    {
-      verifies: false,
-      connectMs: 2000,
-      silenceMs,
-      userAgent: 'test',
-      nowUs: () => clock.nowUs(),
-      after: (delayMs, run) => tick.after(delayMs, run),
-      onFault: (error) => assert.fail(String(error)),
-    },
-  );
-  return { one, pulled };
-}
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const probe = new Peer();
-  await probe.ready;
-  const { port } = probe;
-  await new Promise<void>((done) => probe.socket.close(done));
-  return port;
+  const pulled = new Pulled(url, {
+    connectMs: 2000,
+    silenceMs,
+    nowUs: () => clock.nowUs(),
+    after: (delayMs, run) => tick.after(delayMs, run),
+    onFault: (error) => assert.fail(String(error)),
+  });
+  return { one: pulled.pull, pulled };
 }
 
 describe('pulls', () => {
@@ -492,7 +461,7 @@ describe('pulls', () => {
     ['RTP', 'rtp', inRtp(cut(ts, 1316))],
   ] as const) {
     test(`datagrams: ${what}`, async () => {
-      const port = await freePort();
+      const port = await freeUdpPort();
       const { one, pulled } = pull(`${scheme}://127.0.0.1:${port}`);
       const sender = peer();
       // The socket is there when something arrives.
@@ -506,7 +475,7 @@ describe('pulls', () => {
   }
 
   test('a multicast group with an interface', async (t) => {
-    const port = await freePort();
+    const port = await freeUdpPort();
     const { one, pulled } = pull(`udp://@${GROUP}:${port}?interface=127.0.0.1&source=127.0.0.1`);
     const sender = peer();
     await sender.ready;
@@ -529,7 +498,7 @@ describe('pulls', () => {
   });
 
   test('what does not come is said', async () => {
-    const port = await freePort();
+    const port = await freeUdpPort();
     const nothing = pull(`udp://127.0.0.1:${port}`, 300);
     const refused = pull(`tcp://127.0.0.1:${port}`);
     const foreign = pull('udp://192.0.2.1:5000');

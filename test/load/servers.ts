@@ -8,10 +8,11 @@ import { existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'no
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePorts } from '../support/free-port.ts';
 import type { BenchCase } from './cases.ts';
 import { deferred } from './deferred.ts';
 import { writeSluiceConfiguration } from './sluice-configuration.ts';
-import { freePorts, hasProgram, pinned, SERVER_CORE } from './system.ts';
+import { hasProgram, pinned, SERVER_CORE } from './system.ts';
 
 /** Interval of the bare loop where a case leaves the merging to the server. */
 const BARE_DEFAULT_MS = 50;

@@ -1,9 +1,7 @@
 /** What the operating system tells about processes and cores, from /proc; Linux only. */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { cpus } from 'node:os';
-import { deferred } from './deferred.ts';
 
 /** The product or peer runs on the one core, the load on the other. */
 export const SERVER_CORE = 0;
@@ -63,22 +61,6 @@ export function pinningProblem(): string {
 /** A command line that runs `command` on one core. */
 export function pinned(core: number, command: string, args: readonly string[]): [string, string[]] {
   return canPin ? ['taskset', ['-c', String(core), command, ...args]] : [command, [...args]];
-}
-
-/** Free TCP ports on loopback, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports: number[] = [];
-  for (const server of servers) {
-    const { promise, resolve, reject } = deferred();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => resolve());
-    await promise;
-    const address = server.address();
-    if (address !== null && typeof address === 'object') ports.push(address.port);
-  }
-  for (const server of servers) server.close();
-  return ports;
 }
 
 /** Whether a program can be found in the search path. */
