@@ -1,6 +1,7 @@
 /**
- * Sources and assets -> dist/sluice.cjs, one file that any Node >= 20.11 runs. Pages, default configuration and the
- * test clip are part of it (gzip, base64, unpacked when they are asked for). Vendored players are copied to html/vendor.
+ * Sources and assets -> dist/sluice.cjs, one file that any Node >= 20.11 runs. Pages, default configuration, the test
+ * clip and the code of worker threads are part of it (gzip, base64, unpacked when they are asked for). Vendored players
+ * are copied to html/vendor.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -8,6 +9,7 @@ import { join, relative, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { ensureInstalled, root } from './install.mjs';
+import { bundleWorkers } from './worker-bundles.mjs';
 
 /** What the program's own code may weigh, without assets. A dependency that grows shows here. */
 const CODE_BUDGET_BYTES = 1400 * 1024;
@@ -30,6 +32,7 @@ const INPUTS = [
   'html',
   'conf',
   'build/bundle.mjs',
+  'build/worker-bundles.mjs',
   'build/demo-clip.flv',
   'package.json',
   'package-lock.json',
@@ -83,12 +86,13 @@ export async function bundle({ minify = true } = {}) {
   const { build } = await import('esbuild');
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   // Before anything is read: what changes meanwhile makes the next start build again.
-  const inputs = fingerprint();
+  const builtFrom = fingerprint();
   vendor();
   const dist = join(root, 'dist');
   mkdirSync(dist, { recursive: true });
   const assets = join(dist, 'assets.js');
-  writeFileSync(assets, `export const SLUICE_ASSETS = ${JSON.stringify(collectAssets())};\n`);
+  const workers = await bundleWorkers({ minify, version });
+  writeFileSync(assets, `export const SLUICE_ASSETS = ${JSON.stringify(collectAssets(workers.texts))};\n`);
   rmSync(BUILT_FROM, { force: true });
   const result = await build({
     entryPoints: [join(root, 'src', 'main.ts')],
@@ -118,15 +122,18 @@ export async function bundle({ minify = true } = {}) {
   if (minify && codeBytes > CODE_BUDGET_BYTES) {
     throw new Error(`the bundle's code is ${codeBytes} bytes, over its budget of ${CODE_BUDGET_BYTES}`);
   }
-  if (minify) writeFileSync(BUILT_FROM, inputs);
-  return { outfile: OUTFILE, codeBytes, assetBytes, metafile: result.metafile };
+  if (minify) writeFileSync(BUILT_FROM, builtFrom);
+  const inputs = { ...result.metafile.inputs, ...workers.inputs };
+  return { outfile: OUTFILE, codeBytes, assetBytes, inputs };
 }
 
-function collectAssets() {
+/** `workers`: name -> text. */
+function collectAssets(workers) {
   const packed = {};
-  const add = (name, path) => {
-    packed[name] = gzipSync(readFileSync(path), { level: 9 }).toString('base64');
+  const addBytes = (name, bytes) => {
+    packed[name] = gzipSync(bytes, { level: 9 }).toString('base64');
   };
+  const add = (name, path) => addBytes(name, readFileSync(path));
   for (const folder of ['html', 'conf']) {
     for (const path of walk(join(root, folder))) {
       const name = relative(root, path).split(sep).join('/');
@@ -134,6 +141,7 @@ function collectAssets() {
     }
   }
   add('demo/clip.flv', join(root, 'build', 'demo-clip.flv'));
+  for (const [name, text] of Object.entries(workers)) addBytes(`workers/${name}.js`, text);
   return packed;
 }
 

@@ -32,8 +32,8 @@ async function releaseAll(names) {
   const { bundle } = await import('./bundle.mjs');
   const { writeThirdParty } = await import('./third-party.mjs');
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const { outfile, metafile } = await bundle();
-  writeThirdParty(metafile);
+  const { outfile, inputs } = await bundle();
+  writeThirdParty(inputs);
   for (const target of names) {
     const begin = Date.now();
     const work = join(WORK, target);

@@ -1,4 +1,5 @@
 /** The composition root: builds everything from a configuration, starts it in order, reloads, stops it in order. */
+import { availableParallelism } from 'node:os';
 import { Admission } from '../access/admission.ts';
 import { SessionRegistry } from '../access/session-registry.ts';
 import { type Configuration, diffConfiguration } from '../config/configuration.ts';
@@ -18,6 +19,9 @@ import {
   type ServerModule,
   TargetRegistry,
 } from '../runtime/module.ts';
+import { makeStartWorker } from '../runtime/worker-thread.ts';
+import { WorkerSoundConverter } from '../transcode/sound-converter.ts';
+import { soundConverterSettings } from '../transcode/transcode-config.ts';
 import { systemClock } from '../util/clock.ts';
 import { randomId } from '../util/id.ts';
 import type { Logger, LogHub } from '../util/log.ts';
@@ -48,6 +52,7 @@ export class Application {
   private readonly limits: ConnectionLimits;
   private readonly room: { connections: number; warning: string };
   private readonly admission: Admission;
+  private readonly soundConverter: WorkerSoundConverter;
   private readonly running: RunningModule[] = [];
   private configuration: Configuration;
 
@@ -59,6 +64,14 @@ export class Application {
     this.log = options.logHub.logger();
     this.tick = new TickWheel(systemClock, onFault);
     const pump = new Pump(systemClock, onFault);
+    const startWorker = makeStartWorker(options.readAsset);
+    this.soundConverter = new WorkerSoundConverter({
+      startWorker,
+      settings: () => soundConverterSettings(this.configuration.server.sound, availableParallelism()),
+      log: this.log,
+      clock: systemClock,
+      tick: this.tick,
+    });
     this.hub = new StreamHub(pump, systemClock, this.tick, (key, host) => this.rulesFor(key, host));
     this.hub.addListener({
       onPublish: () => undefined,
@@ -108,6 +121,8 @@ export class Application {
       log: this.log,
       clock: systemClock,
       tick: this.tick,
+      startWorker,
+      rtcCalls: { current: null },
       readAsset: options.readAsset,
       pathBeside: options.pathBeside,
       onFault,
@@ -138,7 +153,7 @@ export class Application {
         mergeBytes: policy.play.mergeBytes,
         stallUs: policy.play.stallMs * 1000,
       },
-      sound: { converter: null, mode: 'auto' },
+      sound: { converter: this.soundConverter, mode: policy.sound.convert },
     };
   }
 
@@ -214,6 +229,7 @@ export class Application {
       await module.stop().catch((error: unknown) => this.options.onFault(error));
     }
     this.context.segments.close();
+    this.soundConverter.close();
     await this.http.close();
     const deadline = Date.now() + STOP_GRACE_MS;
     while (this.limits.open > 0 && Date.now() < deadline)

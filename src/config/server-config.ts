@@ -5,11 +5,13 @@ import { mpegtsSection } from '../protocol/mpegts/mpegts-config.ts';
 import { rtmpPorts, rtmpSection } from '../protocol/rtmp/rtmp-config.ts';
 import { rtpSection, rtspPorts, rtspSection } from '../protocol/rtsp/rtsp-config.ts';
 import { srtSection } from '../protocol/srt/srt-config.ts';
+import { webrtcSection } from '../protocol/webrtc/webrtc-config.ts';
 import { httpSection } from '../runtime/http-config.ts';
 import { demoSection } from '../service/demo/demo-config.ts';
 import { recSection, s3Section } from '../service/record/record-config.ts';
 import { ffmpegSection } from '../service/snapshot/snapshot-config.ts';
 import { vodSection } from '../service/vod/vod-config.ts';
+import { soundSection } from '../transcode/transcode-config.ts';
 import { choice, duration, integer, publicAddress, section, size, text, toggle } from './setting.ts';
 
 const logSection = section({
@@ -104,6 +106,10 @@ const natSection = section({
     rtsp: publicAddress({ text: 'Public address of RTSP.', reload: 'restart' }),
     rtsps: publicAddress({ text: 'Public address of RTSPS.', reload: 'restart' }),
     srt: publicAddress({ text: 'Public address of SRT.', reload: 'restart' }),
+    webrtc: publicAddress({
+      text: 'Public address of the media of WebRTC: the first that peers are told.',
+      reload: 'restart',
+    }),
     rtp: publicAddress({
       text: 'Public address of RTP, without port: told to players over UDP as the source of what they get.',
       reload: 'new-sessions',
@@ -187,6 +193,7 @@ export const SERVER_SECTIONS = {
   rtsp: rtspSection,
   rtp: rtpSection,
   srt: srtSection,
+  webrtc: webrtcSection,
   mpegts: mpegtsSection,
   post: postSection,
   nat: natSection,
@@ -198,6 +205,7 @@ export const SERVER_SECTIONS = {
   rec: recSection,
   s3: s3Section,
   vod: vodSection,
+  sound: soundSection,
   ffmpeg: ffmpegSection,
   sock: sockSection,
 } as const;
@@ -231,6 +239,7 @@ export function makeServerConfig(texts: SettingTexts): ServerConfig {
     rtsp: { ...rtsp, ...rtspPorts(rtsp) },
     rtp: parse('rtp'),
     srt: parse('srt'),
+    webrtc: parse('webrtc'),
     mpegts: parse('mpegts'),
     post: parse('post'),
     nat: parse('nat'),
@@ -242,6 +251,7 @@ export function makeServerConfig(texts: SettingTexts): ServerConfig {
     rec: parse('rec'),
     s3: parse('s3'),
     vod: parse('vod'),
+    sound: parse('sound'),
     ffmpeg: parse('ffmpeg'),
     sock: parse('sock'),
   };

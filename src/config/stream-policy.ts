@@ -4,9 +4,11 @@ import { dashSection } from '../protocol/dash/dash-config.ts';
 import { hlsSection, ladderSection } from '../protocol/hls/hls-config.ts';
 import { loginSection, multicastSection } from '../protocol/rtsp/rtsp-config.ts';
 import { srtLinkSection } from '../protocol/srt/srt-config.ts';
+import { webrtcRuleSection } from '../protocol/webrtc/webrtc-config.ts';
 import type { RecordRule } from '../service/record/record-config.ts';
 import type { ForwardRule } from '../service/relay/forward-config.ts';
 import { slateSection } from '../service/slate/slate-config.ts';
+import { soundRuleSection } from '../transcode/transcode-config.ts';
 import { choice, duration, integer, section, size, text, toggle } from './setting.ts';
 
 const publishSection = section({
@@ -201,7 +203,9 @@ export const STREAM_SECTIONS = {
   login: loginSection,
   multicast: multicastSection,
   srt: srtLinkSection,
+  webrtc: webrtcRuleSection,
   slate: slateSection,
+  sound: soundRuleSection,
 } as const;
 
 type StreamSectionName = keyof typeof STREAM_SECTIONS;
@@ -241,7 +245,9 @@ export function mergeStreamValues(overrides: readonly StreamOverrides[]): Stream
     login: merge('login'),
     multicast: merge('multicast'),
     srt: merge('srt'),
+    webrtc: merge('webrtc'),
     slate: merge('slate'),
+    sound: merge('sound'),
     hls: hls.cache >= hls.count ? hls : Object.freeze({ ...hls, cache: hls.count }),
   };
 }

@@ -8,6 +8,7 @@ import type { Configuration } from '../config/configuration.ts';
 import type { StreamHub } from '../media/stream-hub.ts';
 import type { StreamKey } from '../media/stream-key.ts';
 import type { SegmentOrigin } from '../origin/segment-origin.ts';
+import type { RtcCallsHolder } from '../rtc/rtc-calls.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
 import type { TickWheel } from '../util/tick-wheel.ts';
@@ -15,6 +16,7 @@ import type { CertificateStore } from './certificate-store.ts';
 import type { ConnectionLimits } from './connection-limits.ts';
 import type { EndpointList } from './endpoints.ts';
 import type { HttpListener } from './http-listener.ts';
+import type { StartWorker } from './worker-thread.ts';
 
 export interface ModuleContext {
   /** Random name of this run of the server; marks what it forwards, so that loops are seen. */
@@ -34,9 +36,13 @@ export interface ModuleContext {
   readonly log: Logger;
   readonly clock: Clock;
   readonly tick: TickWheel;
-  /** Files that are part of the executable: `html/...`, `conf/...`, `demo/clip.flv`. */
   /** A name of the configuration as a path: relative ones start beside the executable. */
   readonly pathBeside: (name: string) => string;
+  /** Code on a thread of its own. */
+  readonly startWorker: StartWorker;
+  /** By which streams are pulled and forwarded over WebRTC; filled by the module that has its threads. */
+  readonly rtcCalls: RtcCallsHolder;
+  /** Files that are part of the executable: `html/...`, `conf/...`, `demo/clip.flv`. */
   readonly readAsset: (path: string) => Uint8Array | null;
   /** Our own fault, found where nobody else can handle it: logged with its stack and counted. */
   readonly onFault: (error: unknown) => void;

@@ -4,9 +4,19 @@ import { recordCost } from './record-cost.ts';
 import { reloadStorm } from './reload-storm.ts';
 import { requestRate } from './request-rate.ts';
 import { rtspUdp } from './rtsp-udp.ts';
+import { soundStreams } from './sound-streams.ts';
+import { srtFanOut } from './srt-fan-out.ts';
 import type { Trial, TrialOptions, TrialResult } from './trial.ts';
 
-export const TRIALS: readonly Trial[] = [requestRate, reloadStorm, playerLatency, recordCost, rtspUdp];
+export const TRIALS: readonly Trial[] = [
+  requestRate,
+  reloadStorm,
+  playerLatency,
+  recordCost,
+  rtspUdp,
+  srtFanOut,
+  soundStreams,
+];
 
 export async function runTrial(trial: Trial, options: TrialOptions): Promise<TrialResult> {
   const { name, title } = trial;

@@ -123,7 +123,9 @@ test('shipped files: with every example put to use they still load', () => {
   assert.ok(resolver.resolve('a.example', 'live', 'cam1').forwards.length >= 3);
   const elements = comments.flatMap(
     (comment) =>
-      /^ <(?:publish|time|gop|play|hls|ladder|dash|login|multicast|srt|slate) .*$/m.exec(comment)?.[0] ?? [],
+      /^ <(?:publish|time|gop|play|hls|ladder|dash|login|multicast|srt|slate|sound) .*$/m.exec(
+        comment,
+      )?.[0] ?? [],
   );
   assert.equal(elements.length, Object.keys(STREAM_SECTIONS).length);
   const withDefaults = load(

@@ -50,6 +50,7 @@ test('policy: defaults', () => {
     multicast: { enable: false, interface: '', range: '239.255.42.0/24', ttl: 16 },
     srt: { latencyMs: 120, passphrase: '', publishPassphrase: '', playPassphrase: '' },
     slate: { source: '', always: false },
+    sound: { convert: 'auto' },
   });
 });
 
@@ -313,7 +314,7 @@ test('policy: wrong files are refused with place, offending text and what was me
     [
       policy('<application name="live"><application name="x"/></application>'),
       'conf/policy.xml:1:34: unknown element <application> in <application>; known here: ' +
-        '<forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <srt>, <slate>, <stream>.',
+        '<forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <srt>, <slate>, <sound>, <stream>.',
     ],
     [
       policy('<application name="live"><stream><gop frames="x"/></stream></application>'),
@@ -349,7 +350,7 @@ test('policy: wrong files are refused with place, offending text and what was me
     [
       policy('<application name="live"><hashls>true</hashls></application>'),
       'conf/policy.xml:1:34: unknown element <hashls> in <application>; known here: ' +
-        '<forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <srt>, <slate>, <stream>.',
+        '<forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <srt>, <slate>, <sound>, <stream>.',
     ],
   ];
   for (const [text, ...messages] of cases) assert.deepEqual(refusal('', text), messages, text);
