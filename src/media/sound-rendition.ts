@@ -108,7 +108,8 @@ export class SoundRendition implements FeedSource, ConvertedSoundListener {
     const cached = this.stream.cachedFrames();
     if (this.conversions.length === 0) return cached;
     for (const sound of this.conversions) {
-      if (!sound.isFresh) continue;
+      // Where pictures do not wait for sound, players begin with the sound of now.
+      if (!sound.isFresh || !this.need.inOrder) continue;
       // It begins with what is cached; what it makes of it comes later.
       for (const frame of cached) if (frame.trackId === sound.trackId) sound.push(frame);
     }

@@ -1,4 +1,4 @@
-/** One conversion as its stream sees it: frames go to a worker thread, at most two seconds of them at once. */
+/** One conversion as its stream sees it: frames go to a worker thread, at most ten seconds of them at once. */
 import type { CodecConfig } from '../codec/codec-config.ts';
 import { CODECS } from '../codec/codec-id.ts';
 import type { SoundConversion, SoundOutput } from '../media/sound-conversion.ts';
@@ -16,8 +16,8 @@ import {
 } from './worker-messages.ts';
 import type { WorkerSlot } from './worker-slot.ts';
 
-/** Sound that may wait for a worker; more means that the machine is too slow, and is dropped. */
-const MOST_QUEUED_US = 2_000_000;
+/** Sound that may wait for a worker: a GOP at the start; more means that the machine is too slow, and is dropped. */
+const MOST_QUEUED_US = 10_000_000;
 
 /** For the API. */
 export interface ConversionInfo {
@@ -29,7 +29,7 @@ export interface ConversionInfo {
   readonly channels: number;
   readonly framesIn: number;
   readonly framesOut: number;
-  /** Frames that were dropped because the worker was two seconds behind. */
+  /** Frames that were dropped because the worker was ten seconds behind. */
   readonly framesDropped: number;
   /** Frames of which nothing could be made. */
   readonly framesDamaged: number;

@@ -334,7 +334,9 @@ function answerSection(
       ...mux,
       ...codecLines(media, fmtp),
       ...layers,
-      ...(media.direction === 'send' ? sourceLines(media, local.cname) : []),
+      ...(media.direction === 'send'
+        ? sourceLines(local.cname, media.kind, media.index, [media.ssrc, media.rtxSsrc])
+        : []),
     ]);
   }
   if (plan.is === 'inactive') {

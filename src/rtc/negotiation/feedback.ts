@@ -2,7 +2,7 @@
 import type { SdpAttribute } from '../../wire/sdp/session-description.ts';
 import type { RtcFeedback } from '../rtc-description.ts';
 
-export const NO_FEEDBACK: RtcFeedback = {
+const NO_FEEDBACK: RtcFeedback = {
   nack: false,
   pli: false,
   fir: false,

@@ -37,7 +37,7 @@ export function parseFragment(text: string | Uint8Array): IceFragment {
   };
   const ufrag = first('ice-ufrag');
   const password = first('ice-pwd');
-  if (ufrag !== '' || password !== '') checkedIce(ufrag, password);
+  if (ufrag !== '' && password !== '') checkedIce(ufrag, password);
   const candidates = new Set<string>();
   let isEnd = false;
   for (const level of levels) {

@@ -20,7 +20,10 @@ export type H264Profile =
   | 'High 4:4:4 Predictive'
   | 'other';
 
-/** Decoders that take all of a profile, the nearest first. Nobody makes the Baseline that Main would not take. */
+/**
+ * Decoders that take all of a profile as it comes here, the nearest first. Nobody makes the Baseline that Main would not
+ * take; without B-frames, which WebRTC has none of, only interlacing parts High from Constrained High.
+ */
 const TAKEN_BY: Readonly<Record<H264Profile, readonly H264Profile[]>> = {
   'Constrained Baseline': [
     'Constrained Baseline',
@@ -44,10 +47,10 @@ const TAKEN_BY: Readonly<Record<H264Profile, readonly H264Profile[]>> = {
     'High 4:4:4 Predictive',
     'Extended',
   ],
-  Main: ['Main', 'High', 'High 10', 'High 4:2:2', 'High 4:4:4 Predictive'],
+  Main: ['Main', 'High', 'Constrained High', 'High 10', 'High 4:2:2', 'High 4:4:4 Predictive'],
   Extended: ['Extended'],
   'Constrained High': ['Constrained High', 'High', 'High 10', 'High 4:2:2', 'High 4:4:4 Predictive'],
-  High: ['High', 'High 10', 'High 4:2:2', 'High 4:4:4 Predictive'],
+  High: ['High', 'Constrained High', 'High 10', 'High 4:2:2', 'High 4:4:4 Predictive'],
   'High 10': ['High 10', 'High 4:2:2', 'High 4:4:4 Predictive'],
   'High 4:2:2': ['High 4:2:2', 'High 4:4:4 Predictive'],
   'High 4:4:4 Predictive': ['High 4:4:4 Predictive'],

@@ -31,10 +31,10 @@ export interface RtcOffer {
   readonly setup: 'actpass' | 'active' | 'passive';
 }
 
-export const MAX_CANDIDATES = 64;
+const MAX_CANDIDATES = 64;
 
 /** Hexadecimal digits and colons of each hash (RFC 8122 section 5). The best of several is used. */
-const HASH_LENGTHS: ReadonlyMap<string, number> = new Map([
+const HASH_LENGTHS: ReadonlyMap<RtcFingerprint['algorithm'], number> = new Map([
   ['sha-256', 95],
   ['sha-384', 143],
   ['sha-512', 191],

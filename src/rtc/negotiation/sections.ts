@@ -108,11 +108,16 @@ export function codecLines(media: RtcMedia, fmtp: string): SdpAttribute[] {
   return lines;
 }
 
-/** a=msid and the sources of what we send (RFC 8830, RFC 5576). */
-export function sourceLines(media: RtcMedia, cname: string): SdpAttribute[] {
-  const msid = `${cname} ${media.kind}${media.index}`;
+/** a=msid and the sources of what we send (RFC 8830, RFC 5576); a second one that is not 0 repairs the first. */
+export function sourceLines(
+  cname: string,
+  kind: 'video' | 'audio',
+  index: number,
+  sources: readonly number[],
+): SdpAttribute[] {
+  const msid = `${cname} ${kind}${index}`;
+  const ssrcs = sources.filter((ssrc) => ssrc > 0);
   const lines = [attribute('msid', msid)];
-  const ssrcs = media.rtxPayloadType >= 0 ? [media.ssrc, media.rtxSsrc] : [media.ssrc];
   if (ssrcs.length > 1) lines.push(attribute('ssrc-group', `FID ${ssrcs.join(' ')}`));
   for (const ssrc of ssrcs)
     lines.push(attribute('ssrc', `${ssrc} cname:${cname}`), attribute('ssrc', `${ssrc} msid:${msid}`));

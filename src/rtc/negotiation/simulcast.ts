@@ -3,6 +3,7 @@
  * (`send rid=a;b`) and a=rid lines alone. Left out: layers that are told apart by SSRC (`ssrc-group:SIM`), and
  * alternatives of a layer beyond the first.
  */
+import { parseFmtp } from '../../wire/sdp/media-format.ts';
 import type { SdpAttribute } from '../../wire/sdp/session-description.ts';
 
 export interface OfferedRid {
@@ -57,7 +58,7 @@ function sentStreams(value: string): readonly string[] | null {
 }
 
 function parseRestrictions(text: string): Pick<OfferedRid, 'payloadTypes' | 'limit'> {
-  const values = new Map(text.split(';').map((part) => part.split('=', 2) as [string, string?]));
+  const values = parseFmtp(text);
   const numberOf = (name: string) => Number(/^\d{1,9}$/.exec(values.get(name) ?? '')?.[0] ?? 0);
   const payloadTypes = (values.get('pt') ?? '')
     .split(',')

@@ -27,6 +27,8 @@ const MIN_REPLAY_GAP_US = 500_000;
 const PRESSED_TICKS = 90;
 /** Room for pressed frames between two frames of the stream, ticks. */
 const FRAME_ROOM_TICKS = 1500;
+/** Sound this much behind the newest picture is of now. */
+const SOUND_SLACK_US = 60_000;
 const MIN_RESEND_GAP_US = 15_000;
 const HISTORY_US = 3_000_000;
 
@@ -65,6 +67,8 @@ export class SendSession implements StoreReader {
   private frameTime = 0;
   /** Chunks before this position are history: sound of it is not sent, and times of pictures are pressed. */
   private liveFrom = 0;
+  /** Sound of before this time is history too, whenever it comes: converted sound comes late. */
+  private soundFromUs = Number.NEGATIVE_INFINITY;
   private pressed = 0;
   private pressedTicks = 0;
   private pressedEnd = 0;
@@ -149,7 +153,7 @@ export class SendSession implements StoreReader {
   /** While pictures wait for a key frame the sound goes on. */
   private sendSound(position: number, nowUs: number): void {
     const chunk = this.feed.chunks.at(position);
-    if (chunk.track === this.videoTrack) return;
+    if (chunk.track === this.videoTrack || chunk.dtsUs < this.soundFromUs) return;
     this.packetAt = 0;
     this.sendChunk(chunk, false, true, nowUs);
     this.packetAt = 0;
@@ -159,6 +163,7 @@ export class SendSession implements StoreReader {
   private beginAt(nowUs: number): void {
     const { feed, videoTrack } = this;
     const { chunks, latestKey } = feed;
+    if (chunks.size > 0) this.soundFromUs = chunks.at(chunks.head - 1).dtsUs - SOUND_SLACK_US;
     if (videoTrack < 0) {
       this.moveTo(chunks.head);
       this.liveFrom = chunks.head;
@@ -221,7 +226,7 @@ export class SendSession implements StoreReader {
   private isWanted(chunk: StoredChunk, isHistory: boolean): boolean {
     if (this.byFeedTrack[chunk.track] === undefined) return false;
     const isPicture = chunk.track === this.videoTrack;
-    if (!isPicture) return !isHistory;
+    if (!isPicture) return !isHistory && chunk.dtsUs >= this.soundFromUs;
     if (this.skipsPictures && this.packetAt === 0) {
       if (!chunk.isKey) {
         this.framesSkipped++;
