@@ -5,6 +5,7 @@
 import { randomInt } from 'node:crypto';
 import {
   emptyHandshake,
+  isOwnKind,
   packPeerAddress,
   readHandshake,
   SRT_HANDSHAKE,
@@ -33,6 +34,8 @@ export interface SrtCallerOptions {
   /** IP address of the peer as text. */
   readonly peerAddress: string;
   readonly connectTimeoutMs?: number;
+  /** For listeners of our kind: ids of servers that the stream came through, with commas. */
+  readonly via?: string;
 }
 
 export interface SrtCallerEvents {
@@ -115,11 +118,12 @@ export class SrtCaller {
       this.fail(SRT_REJECT.version);
       return;
     }
-    const { settings, streamId } = this.options;
+    const { settings, streamId, via = '' } = this.options;
     const handshake = this.own(SRT_HANDSHAKE.conclusion);
     handshake.cookie = answer.cookie;
     handshake.request = ownMessage(settings, settings.latencyMs, settings.peerLatencyMs);
     if (streamId !== '') handshake.streamId = streamId;
+    if (via !== '' && isOwnKind(answer.peerAddress)) handshake.via = via;
     if (settings.passphrase !== '') {
       const keyBytes = pickKeyBytes(settings, answer);
       this.keyring = SrtKeyring.create(settings.passphrase, keyBytes, settings.gcm);

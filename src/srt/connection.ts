@@ -35,6 +35,9 @@ import type { SrtStatistics } from './statistics.ts';
 
 const KEEP_ALIVE_US = 1_000_000;
 const RATE_US = 1_000_000;
+/** The first ACKs are all answered, until the peer knows the round-trip time; then no more than one in this time. */
+const FIRST_ANSWERS = 32;
+const ANSWER_US = 40_000;
 /** An announcement of keys goes again when its answer stays away for so many round trips. */
 const ANNOUNCE_ROUND_TRIPS = 1.5;
 const MIN_ANNOUNCE_US = 20_000;
@@ -45,7 +48,7 @@ export interface SrtConnectionEvents {
    * until the packet is acknowledged or given up.
    */
   send(header: Uint8Array, payload: Uint8Array | null): void;
-  /** One message in order; `timeUs` is when it was meant to be handed out. */
+  /** One message in order; `timeUs` is when it was meant to be handed out: later, when the peer has closed. */
   deliver(payload: Uint8Array, sequence: number, timeUs: number): void;
   /** Once, for any reason but an own `close`. The reason is a phrase for a log line. */
   closed(reason: string): void;
@@ -66,6 +69,9 @@ export class SrtConnection {
   private lastSentUs: number;
   private lastReceivedUs: number;
   private announcedUs: number;
+  private ackedSequence: number;
+  private answeredAcks: number;
+  private answeredUs: number;
   private nowUs: number;
   private rateFromUs: number;
   private rateSentBytes: number;
@@ -83,12 +89,17 @@ export class SrtConnection {
     this.lastSentUs = nowUs;
     this.lastReceivedUs = nowUs;
     this.announcedUs = Number.NEGATIVE_INFINITY;
+    this.ackedSequence = -1;
+    this.answeredAcks = 0;
+    this.answeredUs = nowUs;
     const send = (header: Uint8Array, payload: Uint8Array | null): void => {
       this.lastSentUs = this.nowUs;
       events.send(header, payload);
     };
-    const deliver = (payload: Uint8Array, sequence: number, timeUs: number): void =>
-      events.deliver(payload, sequence, timeUs);
+    const deliver = (payload: Uint8Array, sequence: number, timeUs: number): void => {
+      // Whoever gets a message may close.
+      if (!this.isClosed) events.deliver(payload, sequence, timeUs);
+    };
     this.sender = new SrtSender(agreement, settings, this.counters, this.roundTrip, send, nowUs);
     this.receiver = new SrtReceiver(agreement, settings, this.counters, this.roundTrip, send, deliver, nowUs);
     this.packet = new SrtPacket();
@@ -124,6 +135,11 @@ export class SrtConnection {
     );
   }
 
+  /** Messages that have not been sent once. */
+  get unsentPackets(): number {
+    return this.sender.unsentPackets;
+  }
+
   /** One message; the view is kept until the peer has it. False: closed, longer than `maxMessageBytes`, or no room. */
   sendMessage(payload: Uint8Array, nowUs: number): boolean {
     if (this.isClosed || payload.length === 0 || payload.length > this.maxPayload) return false;
@@ -149,8 +165,7 @@ export class SrtConnection {
     if (this.isClosed) return;
     this.nowUs = nowUs;
     if (nowUs - this.lastReceivedUs >= this.settings.peerIdleTimeoutMs * 1000) {
-      this.shutDown(nowUs);
-      this.events.closed('nothing came from the peer any more');
+      this.end('nothing came from the peer any more', true, nowUs);
       return;
     }
     this.receiver.tick(nowUs);
@@ -214,7 +229,8 @@ export class SrtConnection {
       case SRT_CONTROL.ack:
         if (!ack.read(packet)) return;
         counters.pktRecvACK++;
-        if (!ack.isLight) this.reply(writeAckAck(packet.info, this.timestamp(nowUs), this.peer));
+        if (!ack.isLight && this.mustAnswer(ack, nowUs))
+          this.reply(writeAckAck(packet.info, this.timestamp(nowUs), this.peer));
         sender.onAck(ack, nowUs);
         return;
       case SRT_CONTROL.nak: {
@@ -233,8 +249,7 @@ export class SrtConnection {
         return;
       }
       case SRT_CONTROL.shutdown:
-        this.isClosed = true;
-        this.events.closed('the peer closed');
+        this.end('the peer closed', false, nowUs);
         return;
       case SRT_CONTROL.extension:
         this.receiveKeys(nowUs);
@@ -242,6 +257,20 @@ export class SrtConnection {
       default:
       // Keep-alives have told that the peer lives; repeated handshakes and congestion warnings say nothing new.
     }
+  }
+
+  /**
+   * ACKs come a hundred times a second, and an answer costs as much as a packet of media. The peer's round-trip time
+   * and clock drift live on fewer answers; one without an answer comes again when nothing newer does.
+   */
+  private mustAnswer(ack: SrtAck, nowUs: number): boolean {
+    const isRepeated = ack.sequence === this.ackedSequence;
+    this.ackedSequence = ack.sequence;
+    if (!isRepeated && this.answeredAcks >= FIRST_ANSWERS && nowUs - this.answeredUs < ANSWER_US)
+      return false;
+    this.answeredAcks++;
+    this.answeredUs = nowUs;
+    return true;
   }
 
   private receiveKeys(nowUs: number): void {
@@ -277,6 +306,15 @@ export class SrtConnection {
     this.rateFromUs = nowUs;
     this.rateSentBytes = sent;
     this.rateReceivedBytes = byteRecv;
+  }
+
+  /** The peer is gone; what it sent and is not handed out yet still counts. */
+  private end(reason: string, mustTell: boolean, nowUs: number): void {
+    this.receiver.flush();
+    if (this.isClosed) return;
+    if (mustTell) this.shutDown(nowUs);
+    this.isClosed = true;
+    this.events.closed(reason);
   }
 
   private shutDown(nowUs: number): void {

@@ -6,6 +6,7 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import {
   emptyHandshake,
+  markOwnKind,
   packPeerAddress,
   readHandshake,
   SRT_HANDSHAKE,
@@ -51,6 +52,8 @@ export interface SrtRequest {
   /** Length of the caller's key in bytes, 0 when it does not encrypt. */
   readonly keyBytes: number;
   readonly group: SrtGroupMembership | null;
+  /** Ids of servers of our kind that the stream came through, with commas. */
+  readonly via: string;
 }
 
 class Pending implements SrtRequest {
@@ -61,6 +64,7 @@ class Pending implements SrtRequest {
   readonly streamId: string;
   readonly keyBytes: number;
   readonly group: SrtGroupMembership | null;
+  readonly via: string;
   readonly key: string;
   readonly handshake: SrtHandshake;
   readonly arrivedUs: number;
@@ -88,6 +92,7 @@ class Pending implements SrtRequest {
     const material = handshake.keyRequest === null ? null : readKeyMaterial(handshake.keyRequest);
     this.keyBytes = material?.keyBytes ?? 0;
     this.group = handshake.group;
+    this.via = handshake.via ?? '';
     this.key = key;
     this.handshake = handshake;
     this.arrivedUs = nowUs;
@@ -195,13 +200,15 @@ export class SrtListener {
   }
 
   private induce(handshake: SrtHandshake, address: string, port: number, nowUs: number): void {
+    const peerAddress = packPeerAddress(address);
+    markOwnKind(peerAddress);
     const answer: SrtHandshake = {
       ...handshake,
       version: 5,
       encryption: this.keyBytes / 8,
       extension: SRT_MAGIC,
       cookie: this.cookie(address, port, nowUs),
-      peerAddress: packPeerAddress(address),
+      peerAddress,
     };
     this.events.send(writeHandshake(answer, 0, handshake.socketId), address, port);
   }

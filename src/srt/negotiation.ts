@@ -10,16 +10,24 @@ import {
   type SrtHandshake,
   type SrtHandshakeMessage,
 } from '../wire/srt/handshake.ts';
-import { keyResponseState, SRT_KEY_STATE_BAD_SECRET } from '../wire/srt/key-material.ts';
+import {
+  keyResponseState,
+  readKeyMaterial,
+  SRT_CIPHER_GCM,
+  SRT_KEY_STATE_BAD_CIPHER,
+  SRT_KEY_STATE_BAD_SECRET,
+} from '../wire/srt/key-material.ts';
 import { SRT_REJECT } from '../wire/srt/reject.ts';
 import type { SrtAgreement } from './agreement.ts';
 import type { SrtKeyring } from './keyring.ts';
 import type { SrtSettings } from './settings.ts';
 
-/** The libsrt version whose behaviour we speak: 1.5.1. */
-const SRT_VERSION = 0x01_05_01;
+/** The libsrt version whose behaviour we speak: 1.5.4. Whoever tells an older one gets the old form of GCM from it. */
+const SRT_VERSION = 0x01_05_04;
 /** Peers before 1.3.0 have no version 5 handshake. */
 const MIN_PEER_VERSION = 0x01_02_00;
+/** Before this libsrt made nonces of GCM otherwise, and covered the header in the byte order of the machine. */
+const MIN_GCM_VERSION = 0x01_05_04;
 /** Smallest IP packet of IPv4 that all hosts take; and enough for handshakes. */
 const MIN_MSS = 576;
 const MAX_MSS = 1500;
@@ -60,6 +68,9 @@ export function judgePeer(handshake: SrtHandshake, message: SrtHandshakeMessage 
   if (handshake.mss < MIN_MSS || handshake.flowWindow < MIN_FLOW_WINDOW) return SRT_REJECT.rogue;
   if ((message.flags & SRT_FLAG_STREAM) !== 0) return SRT_REJECT.messageApi;
   if (handshake.congestion !== null && handshake.congestion !== 'live') return SRT_REJECT.congestion;
+  const keys = handshake.keyRequest ?? handshake.keyResponse;
+  if (keys !== null && message.version < MIN_GCM_VERSION && readKeyMaterial(keys)?.cipher === SRT_CIPHER_GCM)
+    return SRT_REJECT.crypto;
   return -1;
 }
 
@@ -75,6 +86,7 @@ export function judgeKeyAnswer(keyring: SrtKeyring | null, answer: Uint8Array | 
   if (answer === null) return SRT_REJECT.unsecure;
   const state = keyResponseState(answer);
   if (state < 0) return -1;
+  if (state === SRT_KEY_STATE_BAD_CIPHER) return SRT_REJECT.crypto;
   return state === SRT_KEY_STATE_BAD_SECRET ? SRT_REJECT.badSecret : SRT_REJECT.unsecure;
 }
 

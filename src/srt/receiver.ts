@@ -183,6 +183,11 @@ export class SrtReceiver {
     this.timeBase.addSample(timestamp, extra, nowUs);
   }
 
+  /** Nothing follows any more: what waits for its time is handed out now, also behind gaps where gaps are given up. */
+  flush(): void {
+    this.handOut(Number.POSITIVE_INFINITY);
+  }
+
   tick(nowUs: number): void {
     this.handOut(nowUs);
     if (this.missing > 0 && nowUs >= this.nakCheckUs) this.sendPeriodicNak(nowUs);

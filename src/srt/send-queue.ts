@@ -21,7 +21,8 @@ export class SendQueue {
   private mask: number;
   private payloads: (Uint8Array | null)[];
   private keys: (PacketKey | null)[];
-  private headers: Buffer;
+  /** Views of one piece of memory, made once. */
+  private headers: Buffer[];
   private pushedUs: Float64Array;
   private repeatedUs: Float64Array;
   private marks: Uint8Array;
@@ -38,7 +39,7 @@ export class SendQueue {
     this.mask = FIRST_SLOTS - 1;
     this.payloads = new Array<Uint8Array | null>(FIRST_SLOTS).fill(null);
     this.keys = new Array<PacketKey | null>(FIRST_SLOTS).fill(null);
-    this.headers = Buffer.alloc(FIRST_SLOTS * SRT_HEADER_BYTES);
+    this.headers = headerViews(FIRST_SLOTS);
     this.pushedUs = new Float64Array(FIRST_SLOTS);
     this.repeatedUs = new Float64Array(FIRST_SLOTS);
     this.marks = new Uint8Array(FIRST_SLOTS);
@@ -70,8 +71,7 @@ export class SendQueue {
   }
 
   header(position: number): Buffer {
-    const at = (position & this.mask) * SRT_HEADER_BYTES;
-    return this.headers.subarray(at, at + SRT_HEADER_BYTES);
+    return this.headers[position & this.mask]!;
   }
 
   key(position: number): PacketKey | null {
@@ -139,7 +139,7 @@ export class SendQueue {
     const payloads = new Array<Uint8Array | null>(count).fill(null);
     const keys = new Array<PacketKey | null>(count).fill(null);
     // Headers on their way into the kernel keep the old memory alive.
-    const headers = Buffer.alloc(count * SRT_HEADER_BYTES);
+    const headers = headerViews(count);
     const pushedUs = new Float64Array(count);
     const repeatedUs = new Float64Array(count);
     const marks = new Uint8Array(count);
@@ -148,7 +148,7 @@ export class SendQueue {
       const to = position & mask;
       payloads[to] = this.payloads[from]!;
       keys[to] = this.keys[from]!;
-      this.header(position).copy(headers, to * SRT_HEADER_BYTES);
+      this.header(position).copy(headers[to]!);
       pushedUs[to] = this.pushedUs[from]!;
       repeatedUs[to] = this.repeatedUs[from]!;
       marks[to] = this.marks[from]!;
@@ -161,4 +161,11 @@ export class SendQueue {
     this.repeatedUs = repeatedUs;
     this.marks = marks;
   }
+}
+
+function headerViews(count: number): Buffer[] {
+  const memory = Buffer.alloc(count * SRT_HEADER_BYTES);
+  return Array.from({ length: count }, (_, slot) =>
+    memory.subarray(slot * SRT_HEADER_BYTES, (slot + 1) * SRT_HEADER_BYTES),
+  );
 }

@@ -87,6 +87,11 @@ export class SrtSender {
     return this.queue.bytes;
   }
 
+  /** Packets that were not sent once. */
+  get unsentPackets(): number {
+    return this.queue.end - this.next;
+  }
+
   get flightPackets(): number {
     return this.next - this.queue.first;
   }
@@ -206,7 +211,7 @@ export class SrtSender {
     queue.setKey(at, key);
     this.counters.pktSent++;
     this.counters.byteSent += payload.length + SRT_HEADER_BYTES;
-    this.emit(at, nowUs);
+    this.emit(at, header, nowUs);
   }
 
   /** Sends the oldest lost packet again; false when there is none. */
@@ -223,21 +228,21 @@ export class SrtSender {
     // What the peer would throw away is a burden to the link.
     if (this.peerDropsLate && ageUs > latencyUs + roundTrip.rttUs / 2 + LATE_MARGIN_US) return true;
     queue.setRepeated(at, nowUs);
-    markRetransmitted(queue.header(at));
+    const header = queue.header(at);
+    markRetransmitted(header);
     // No report of another loss would come in time: the last attempt goes twice, unless the link is plainly too thin.
     const isLastChance = ageUs > latencyUs - roundTrip.rttUs && ageUs <= latencyUs;
     const isRare = this.counters.pktRetrans * 2 < this.counters.pktSent;
     for (let copies = isLastChance && isRare ? 2 : 1; copies > 0; copies--) {
       this.counters.pktRetrans++;
       this.counters.byteRetrans += queue.payload(at).length + SRT_HEADER_BYTES;
-      this.emit(at, nowUs);
+      this.emit(at, header, nowUs);
     }
     return true;
   }
 
-  private emit(at: number, nowUs: number): void {
+  private emit(at: number, header: Buffer, nowUs: number): void {
     const payload = this.queue.payload(at);
-    const header = this.queue.header(at);
     const key = this.queue.key(at);
     this.pace.sent(payload.length, nowUs);
     this.lastSentUs = nowUs;

@@ -171,6 +171,22 @@ test('forward: a loop of two servers by RTSP is refused where it closes', async 
   await b.close();
 });
 
+test('forward: a loop of two servers by SRT is refused where it closes', async () => {
+  const policyTo = (port: number) =>
+    `<application name="live"><forward>srt://127.0.0.1:${port}?streamid=publish:live/other</forward></application>`;
+  const a = await TestServer.start();
+  const b = await TestServer.start({ policy: policyTo(a.srtPort) });
+  a.application.reload(TestServer.configuration({ policy: policyTo(b.srtPort) }));
+  const publisher = await ClipPublisher.start({ port: a.rtmpPort, name: 'round' });
+  await b.until('the refusal', () => b.logged('forward.retry').length > 0);
+  assert.match(String(b.logged('forward.retry')[0]!.fields['cause']), /leads back there \(1508\)$/);
+  assert.match(String(a.logged('srt.refused')[0]!.fields['cause']), /leads back here/);
+  assert.equal(publisher.peer.closed, false);
+  publisher.stop();
+  await a.close();
+  await b.close();
+});
+
 test('forward: to itself is refused at once', async () => {
   const a = await TestServer.start();
   a.application.reload(

@@ -16,6 +16,7 @@ import { missing, NODE_AV_MISSING, type Running, run, start } from '../support/p
 import { bodyOf, demoRecording, StreamWitness } from '../support/publish-body.ts';
 import { Pulled } from '../support/pulled.ts';
 import { TestServer } from '../support/test-server.ts';
+import { UdpRelay } from '../support/udp-relay.ts';
 import { until } from '../support/until.ts';
 
 const NODE_AV = fileURLToPath(new URL('../support/node-av-ffmpeg.mjs', import.meta.url));
@@ -329,6 +330,52 @@ test('srt-live-transmit meets a pull', { skip: missing('srt-live-transmit', 'ffm
     running.stop();
     await running.done;
   }
+});
+
+describe('5 % loss and a round trip of 120 ms with srt-live-transmit', {
+  skip: missing('srt-live-transmit', 'ffmpeg'),
+  concurrency: true,
+}, () => {
+  async function lossyPath(seed: number): Promise<UdpRelay> {
+    const relay = await UdpRelay.open(seed);
+    relay.setTarget(server.srtPort);
+    relay.setFaults({ loss: 0.05, delayMs: 60 });
+    return relay;
+  }
+
+  test('nothing is missing of what it publishes', async () => {
+    const relay = await lossyPath(31);
+    const witness = new StreamWitness(server.application.context.hub, 'live', 'lossy');
+    const running = startFed('srt-live-transmit', [
+      '-q',
+      '-chunk:1316',
+      'file://con',
+      `srt://127.0.0.1:${relay.frontPort}?streamid=publish:live/lossy&latency=600`,
+    ]);
+    try {
+      await until('frames over a bad path', () => witness.ofKind('video').length > 100, LIMIT_MS);
+      const [session] = server.application.context.sessions
+        .all()
+        .filter(({ streamText }) => streamText === 'live/lossy');
+      const details = session!.details!();
+      assert.ok(Number(details['pktRcvLoss']) > 3, `${details['pktRcvLoss']} were lost on the way`);
+      assert.equal(details['pktRcvDrop'], 0);
+      assert.equal(details['continuity_errors'] ?? 0, 0);
+      assert.ok(Math.abs(Number(details['msRTT']) - 120) < 30, `${details['msRTT']}`);
+    } finally {
+      running.stop();
+      await running.done;
+      witness.detach();
+      relay.close();
+    }
+  });
+
+  test('nothing is missing of what it plays', async () => {
+    const relay = await lossyPath(32);
+    const url = `srt://127.0.0.1:${relay.frontPort}?streamid=read:live/clip&latency=600`;
+    assertTs(await collect('srt-live-transmit', ['-q', url, 'file://con'], 400_000), 'a bad path');
+    relay.close();
+  });
 });
 
 test('forward: ffmpeg listens', { skip: missing('ffmpeg') }, async () => {

@@ -2,15 +2,12 @@
  * RTSP over UDP: packets that a CPU second of the server sends, beside a bare loop that sends the same datagrams in the
  * same rhythm to the same number of receivers. Turns of both alternate.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import type { BareDatagramJob } from './bare-datagrams.ts';
-import type { DatagramCounts, DatagramRequest } from './datagram-process.ts';
-import { deferred } from './deferred.ts';
+import type { DatagramCounts } from './datagram-process.ts';
 import { percentile } from './result.ts';
 import { delay } from './servers.ts';
-import { cpuSeconds, LOAD_CORE, pinned, SERVER_CORE } from './system.ts';
+import { cpuSeconds, LOAD_CORE, SERVER_CORE } from './system.ts';
 import type { Trial, TrialOptions } from './trial.ts';
+import { TrialChild } from './trial-child.ts';
 import { TrialServer } from './trial-server.ts';
 
 const RECEIVERS = 200;
@@ -21,52 +18,13 @@ const LIMIT = 1.25;
 /** CPU of a load process above which it may have been too slow to read. */
 const BUSY_SHARE = 0.85;
 
-/** A child process that is asked over IPC, one question at a time. */
-class Child {
-  private readonly process: ChildProcess;
-
-  constructor(script: string, core: number) {
-    const path = fileURLToPath(new URL(script, import.meta.url));
-    const [command, args] = pinned(core, process.execPath, [path]);
-    this.process = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  }
-
-  get pid(): number {
-    return this.process.pid ?? 0;
-  }
-
-  async ask<T>(message: DatagramRequest | BareDatagramJob): Promise<T> {
-    const { promise, resolve, reject } = deferred<T>();
-    const onExit = (): void => reject(new Error('a process of the trial ended'));
-    this.process.once('exit', onExit);
-    this.process.once('message', ({ reply, error }: { reply?: T; error?: string }) => {
-      if (error === undefined) resolve(reply as T);
-      else reject(new Error(error));
-    });
-    this.process.send(message);
-    try {
-      return await promise;
-    } finally {
-      this.process.off('exit', onExit);
-    }
-  }
-
-  async stop(): Promise<void> {
-    if (this.process.exitCode !== null) return;
-    const { promise, resolve } = deferred();
-    this.process.once('exit', () => resolve());
-    this.process.kill();
-    await promise;
-  }
-}
-
 interface Turn {
   readonly counts: DatagramCounts;
   readonly packetsPerCpuSecond: number;
   readonly cpuPercent: number;
 }
 
-async function measure(receivers: Child, cpu: () => number, windowMs: number): Promise<Turn> {
+async function measure(receivers: TrialChild, cpu: () => number, windowMs: number): Promise<Turn> {
   await receivers.ask({ type: 'start' });
   const from = cpu();
   await delay(windowMs);
@@ -89,7 +47,7 @@ async function serverTurn(options: TrialOptions, count: number): Promise<Turn> {
     connections: count,
     protocol: 'rtsp',
   });
-  const receivers = new Child('datagram-process.ts', LOAD_CORE);
+  const receivers = new TrialChild('datagram-process.ts', LOAD_CORE);
   try {
     // A key frame must be there.
     await delay(SETTLE_MS);
@@ -104,11 +62,11 @@ async function serverTurn(options: TrialOptions, count: number): Promise<Turn> {
 }
 
 async function bareTurn(like: DatagramCounts, count: number, windowMs: number): Promise<Turn> {
-  const receivers = new Child('datagram-process.ts', LOAD_CORE);
-  const bare = new Child('bare-datagrams.ts', SERVER_CORE);
+  const receivers = new TrialChild('datagram-process.ts', LOAD_CORE);
+  const bare = new TrialChild('bare-datagrams.ts', SERVER_CORE);
   try {
     const ports = await receivers.ask<number[][]>({ type: 'open', count, target: null });
-    await bare.ask({ ports, datagrams: like.recorded, periodMs: like.seconds * 1000 });
+    await bare.ask({ ports, isShared: false, datagrams: like.recorded, periodMs: like.seconds * 1000 });
     await delay(SETTLE_MS / 2);
     return await measure(receivers, () => cpuSeconds(bare.pid), windowMs);
   } finally {

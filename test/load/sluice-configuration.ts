@@ -18,6 +18,8 @@ export function writeSluiceConfiguration(
     benchCase.protocol === 'rtsp'
       ? `<rtsp><ip>127.0.0.1</ip><port>${ports.rtsp}</port><ssl>off</ssl></rtsp>`
       : '<rtsp><enable>off</enable></rtsp>';
+  const srt = more.config.includes('<srt>') ? '' : '<srt><enable>off</enable></srt>';
+  const webrtc = more.config.includes('<webrtc>') ? '' : '<webrtc><enable>off</enable></webrtc>';
   const room = benchCase.count + 1000;
   writeFileSync(
     join(folder, 'config.xml'),
@@ -25,7 +27,8 @@ export function writeSluiceConfiguration(
   <rtmp><ip>127.0.0.1</ip><port>${ports.rtmp}</port><sport>${ports.rtmps}</sport></rtmp>
   <http><ip>127.0.0.1</ip><port>${ports.http}</port><sport>${ports.https}</sport></http>
   ${rtsp}
-  <srt><enable>off</enable></srt>
+  ${srt}
+  ${webrtc}
   <limits><connections>${Math.max(20_000, room)}</connections><per-address>${room}</per-address></limits>
   ${more.config}
 </config>

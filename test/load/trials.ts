@@ -7,6 +7,8 @@ import { rtspUdp } from './rtsp-udp.ts';
 import { soundStreams } from './sound-streams.ts';
 import { srtFanOut } from './srt-fan-out.ts';
 import type { Trial, TrialOptions, TrialResult } from './trial.ts';
+import { webrtcConnects } from './webrtc-connects.ts';
+import { webrtcFanOut } from './webrtc-fan-out.ts';
 
 export const TRIALS: readonly Trial[] = [
   requestRate,
@@ -15,6 +17,8 @@ export const TRIALS: readonly Trial[] = [
   recordCost,
   rtspUdp,
   srtFanOut,
+  webrtcFanOut,
+  webrtcConnects,
   soundStreams,
 ];
 

@@ -99,6 +99,7 @@ class Rig {
       wanted: { app: 'live', stream: name, role, host: '', query: '' },
       remote: '192.0.2.1:5000',
       groupId: 0,
+      via: [],
       url: 'srt://:9000',
       payloads: this.payloads,
       accept: (handlers) => {

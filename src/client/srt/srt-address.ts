@@ -29,6 +29,8 @@ export interface SrtAddress {
   readonly passphrase: string;
   /** Bytes of the key; 0 = not given. */
   readonly keyBytes: 0 | 16 | 24 | 32;
+  /** AES-GCM instead of AES-CTR, where we are the one who chooses. */
+  readonly gcm: boolean;
   /** Bytes per second; -1 = not given. */
   readonly maxBandwidth: number;
 }
@@ -40,6 +42,9 @@ const MAX_STREAM_ID_BYTES = 512;
 const MAX_LATENCY = 20_000;
 const PASSPHRASE = /^.{10,79}$/;
 const KEY_BYTES = [16, 24, 32] as const;
+/** Of libsrt: 0 takes what there is, 1 AES-CTR, 2 AES-GCM. */
+const CRYPTO_MODE = /^[012]$/;
+const GCM_MODE = '2';
 
 /** Null when the text has none of the forms, or an option has an impossible value. */
 export function parseSrtAddress(text: string): SrtAddress | null {
@@ -55,6 +60,8 @@ export function parseSrtAddress(text: string): SrtAddress | null {
   if (passphrase !== '' && !PASSPHRASE.test(passphrase)) return null;
   const keyLength = whole(options.get('pbkeylen') ?? '0');
   const keyBytes = keyLength === 0 ? 0 : KEY_BYTES.find((bytes) => bytes === keyLength);
+  const cryptoMode = options.get('cryptomode') ?? '0';
+  if (!CRYPTO_MODE.test(cryptoMode)) return null;
   const streamId = options.get('streamid') ?? options.get('srt_streamid') ?? '';
   if (keyBytes === undefined || Buffer.byteLength(streamId) > MAX_STREAM_ID_BYTES) return null;
   const latency = options.get('latency');
@@ -71,6 +78,7 @@ export function parseSrtAddress(text: string): SrtAddress | null {
     peerLatencyMs: milliseconds(options.get('peerlatency') ?? latency),
     passphrase,
     keyBytes,
+    gcm: cryptoMode === GCM_MODE,
     maxBandwidth: whole(options.get('maxbw') ?? '-1'),
   };
 }

@@ -32,6 +32,8 @@ export interface SrtCallOptions {
   readonly onFault: (error: unknown) => void;
   /** Bytes per second where the address gives no limit; 0 = none. */
   readonly maxBandwidth: number;
+  /** Of a stream that we send: ids of the servers that it came through, ours at the end. */
+  readonly via?: readonly string[];
 }
 
 const SECRET_BYTES = 32;
@@ -116,6 +118,7 @@ export class SrtCall {
       localSocketId: this.pendingId,
       peerAddress: peer.address,
       connectTimeoutMs: options.connectMs,
+      via: (options.via ?? []).join(','),
     };
     if (this.address.mode === 'caller') {
       this.port.attach(this.pendingId, peer.address, peer.port, new SrtCaller(call, events, nowUs));
@@ -144,7 +147,7 @@ export class SrtCall {
     if (code === SRT_REJECT.unsecure)
       return this.settings.passphrase === ''
         ? `${place} wants a passphrase (passphrase= in the address)`
-        : `${place} does not encrypt, but a passphrase is given`;
+        : `${place} does not encrypt${this.settings.gcm ? ', or does not know AES-GCM' : ''}, but a passphrase is given`;
     return `${place} refuses: ${reason}`;
   }
 
@@ -211,7 +214,7 @@ export class SrtCall {
 }
 
 function settingsOf(address: SrtAddress, maxBandwidth: number): SrtSettings {
-  const { latencyMs, peerLatencyMs, passphrase, keyBytes } = address;
+  const { gcm, latencyMs, peerLatencyMs, passphrase, keyBytes } = address;
   const given = address.maxBandwidth > 0 ? address.maxBandwidth : maxBandwidth;
   return {
     ...DEFAULT_SRT_SETTINGS,
@@ -219,6 +222,7 @@ function settingsOf(address: SrtAddress, maxBandwidth: number): SrtSettings {
     peerLatencyMs: Math.max(peerLatencyMs, 0),
     passphrase,
     keyBytes,
+    gcm,
     maxBandwidth: given > 0 ? given : DEFAULT_SRT_SETTINGS.maxBandwidth,
   };
 }

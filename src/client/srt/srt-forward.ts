@@ -44,7 +44,9 @@ class SrtForward implements OutgoingForward {
   private open(address: SrtAddress): void {
     if (this.isEnded) return;
     const { context, request } = this;
-    const statistics = context.hub.find(request.source.text)?.statistics;
+    const stream = context.hub.find(request.source.text);
+    const statistics = stream?.statistics;
+    const via = (stream && context.hub.publisherOf(stream)?.via) ?? [];
     const rate = statistics?.inRate.perSecond(statistics.bytesIn, context.clock.nowUs()) ?? 0;
     const bandwidth = playerBandwidth(0, rate);
     this.call = new SrtCall(
@@ -61,6 +63,7 @@ class SrtForward implements OutgoingForward {
         after: (delayMs, run) => context.tick.after(delayMs, run),
         onFault: (error) => context.onFault(error),
         maxBandwidth: bandwidth,
+        via: [...via, context.serverId],
       },
     );
   }

@@ -87,8 +87,7 @@ export class SrtLink implements SrtEndpoint {
 
   /** Packets that have not been sent once. */
   get waitingPackets(): number {
-    const { pktSndBuf, pktFlightSize } = this.statistics();
-    return pktSndBuf - pktFlightSize;
+    return this.connection.unsentPackets;
   }
 
   /** Tells the peer. Idempotent. */

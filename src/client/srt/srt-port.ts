@@ -163,14 +163,16 @@ export class SrtPort {
     const nowUs = this.options.nowUs();
     let nextUs = Number.POSITIVE_INFINITY;
     for (const { endpoint } of this.attached.values()) {
-      if (endpoint.nextWakeUs <= nowUs) {
+      let dueUs = endpoint.nextWakeUs;
+      if (dueUs <= nowUs) {
         try {
           endpoint.tick(nowUs);
         } catch (error) {
           this.options.onFault(error);
         }
+        dueUs = endpoint.nextWakeUs;
       }
-      if (endpoint.nextWakeUs < nextUs) nextUs = endpoint.nextWakeUs;
+      if (dueUs < nextUs) nextUs = dueUs;
     }
     // A tick may have armed it already.
     if (nextUs < this.timerDueUs && !this.isClosed) {

@@ -12,6 +12,8 @@ export interface SrtIncoming {
   readonly remote: string;
   /** Number of the socket group at the caller, 0 = none. */
   readonly groupId: number;
+  /** Ids of Sluice servers that the stream came through. */
+  readonly via: readonly string[];
   /** Where the server listens, for lists. */
   readonly url: string;
   readonly payloads: TsPayloads;

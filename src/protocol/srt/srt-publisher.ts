@@ -39,6 +39,7 @@ export class SrtPublisher {
         pageUrl: '',
         userAgent: '',
         format: 'ts',
+        via: incoming.via,
         details: () => this.details(),
       },
       () => this.close(),

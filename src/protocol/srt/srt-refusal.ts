@@ -11,7 +11,7 @@ const CODES: Readonly<Record<RejectReason, number>> = {
   'bad-request': SRT_REJECT.badRequest,
   unsupported: SRT_REJECT.unsupportedMedia,
   'shutting-down': SRT_REJECT.serviceDown,
-  loop: SRT_REJECT.conflict,
+  loop: SRT_REJECT.loop,
 };
 
 /** The number that a caller is told for an error. */

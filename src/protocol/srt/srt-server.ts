@@ -109,6 +109,7 @@ class ListeningPort {
         wanted,
         remote,
         groupId,
+        via: viaOf(request.via),
         url: this.url,
         payloads: this.payloads,
         accept: (handlers, maxBandwidth) => {
@@ -126,6 +127,11 @@ class ListeningPort {
         this.connections.add(player);
         await player.begin(incoming);
       } else {
+        if (incoming.via.includes(context.serverId))
+          throw new RejectedError(
+            'loop',
+            'This stream came through this server already: a forward leads back here.',
+          );
         const group = groupId === 0 ? '' : `${groupId} ${wanted.app}/${wanted.stream}`;
         const member = this.groups.get(group);
         if (member !== undefined) {
@@ -268,6 +274,10 @@ class ListeningPort {
     }
     this.port.close();
   }
+}
+
+function viaOf(text: string): string[] {
+  return text.split(',').filter((id) => id !== '');
 }
 
 function splitName(text: string): { app: string; stream: string } {

@@ -39,6 +39,9 @@ const EXT_STREAM_ID = 5;
 const EXT_CONGESTION = 6;
 const EXT_FILTER = 7;
 const EXT_GROUP = 8;
+/** Of our own, between Sluice servers alone: ids of the servers that a stream came through, with commas. */
+const EXT_VIA = 0x534c;
+const MAX_VIA_BYTES = 512;
 
 const FIELD_HS = 1;
 const FIELD_KEY = 2;
@@ -89,6 +92,8 @@ export interface SrtHandshake {
   congestion: string | null;
   filter: string | null;
   group: SrtGroupMembership | null;
+  /** Not for servers of others: `isOwnKind` tells. */
+  via: string | null;
 }
 
 export function emptyHandshake(type: number): SrtHandshake {
@@ -111,6 +116,7 @@ export function emptyHandshake(type: number): SrtHandshake {
     congestion: null,
     filter: null,
     group: null,
+    via: null,
   };
 }
 
@@ -190,6 +196,10 @@ function readExtension(kind: number, content: Uint8Array, handshake: SrtHandshak
         weight: (content[6]! << 8) | content[7]!,
       };
       return true;
+    case EXT_VIA:
+      if (length > MAX_VIA_BYTES) return false;
+      handshake.via = readText(content);
+      return true;
     default:
       return true;
   }
@@ -208,6 +218,7 @@ export function writeHandshake(handshake: SrtHandshake, timestamp: number, desti
     extensions.push(extension(EXT_CONGESTION, textWords(handshake.congestion)));
   if (handshake.filter !== null) extensions.push(extension(EXT_FILTER, textWords(handshake.filter)));
   if (handshake.group !== null) extensions.push(extension(EXT_GROUP, groupWords(handshake.group)));
+  if (handshake.via !== null) extensions.push(extension(EXT_VIA, textWords(handshake.via)));
   if (extensions.length > before) flags |= FIELD_CONFIG;
   if (handshake.keyRequest !== null) extensions.push(extension(EXT_KEY_REQUEST, handshake.keyRequest));
   if (handshake.keyResponse !== null) extensions.push(extension(EXT_KEY_RESPONSE, handshake.keyResponse));
@@ -288,4 +299,19 @@ export function packPeerAddress(address: string): Uint8Array {
 
 function writeAddressWord(packed: Buffer, index: number, word: string): void {
   packed.writeUInt16BE(Number.parseInt(word, 16) & 0xffff, index * 2);
+}
+
+/** What the words of the peer address that IPv4 leaves empty say in the induction answers of a Sluice server. */
+const OWN_MARK = Buffer.from('Sluice v1   ', 'latin1');
+const MARK_OFFSET = 4;
+
+/** Tells a caller by IPv4 that it may say more than SRT knows: see `via`. Callers of others do not read these bytes. */
+export function markOwnKind(peerAddress: Uint8Array): void {
+  for (let i = MARK_OFFSET; i < peerAddress.length; i++) if (peerAddress[i] !== 0) return;
+  peerAddress.set(OWN_MARK, MARK_OFFSET);
+}
+
+/** Of the peer address of an induction answer. */
+export function isOwnKind(peerAddress: Uint8Array): boolean {
+  return OWN_MARK.equals(peerAddress.subarray(MARK_OFFSET));
 }

@@ -14,11 +14,13 @@ const SIGNATURE = 0x2029;
 const STREAM_ENCAPSULATION_SRT = 2;
 
 export const SRT_CIPHER_CTR = 2;
-export const SRT_CIPHER_GCM = 3;
+/** Not in the draft, which knows no cipher behind CBC (3). */
+export const SRT_CIPHER_GCM = 4;
 
 /** States that answer a key request that failed. */
 export const SRT_KEY_STATE_NO_SECRET = 3;
 export const SRT_KEY_STATE_BAD_SECRET = 4;
+export const SRT_KEY_STATE_BAD_CIPHER = 5;
 
 export interface SrtKeyMaterial {
   /** 1 even, 2 odd, 3 both: the even key comes first. */

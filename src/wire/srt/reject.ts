@@ -35,8 +35,9 @@ export const SRT_REJECT = {
   unsupportedMedia: 1415,
   locked: 1423,
   internalServerError: 1500,
-  notImplemented: 1501,
+  notSupported: 1501,
   serviceDown: 1503,
+  loop: 1508,
 } as const;
 
 const WIRE_BASE = 1000;
@@ -73,8 +74,9 @@ const WORDS: Readonly<Record<number, string>> = {
   1415: 'unsupported media',
   1423: 'locked',
   1500: 'internal server error',
-  1501: 'not implemented',
+  1501: 'the server cannot do what the stream id asks for',
   1503: 'service down',
+  1508: 'the stream came through that server already, a forward leads back there',
 };
 
 /** Handshake type that tells the reason. */

@@ -1,10 +1,10 @@
 /** A connection over hours and wraps, its limits, its end, its numbers; virtual time. */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import type { SrtAgreement } from '../../../src/srt/agreement.ts';
 import { SrtConnection } from '../../../src/srt/connection.ts';
-import { SrtAck, writeAck, writeNak } from '../../../src/wire/srt/control.ts';
-import { SrtPacket, writeDataHeader } from '../../../src/wire/srt/srt-packet.ts';
+import { SrtAck, writeAck, writeNak, writeShutdown } from '../../../src/wire/srt/control.ts';
+import { SRT_CONTROL, SrtPacket, writeDataHeader } from '../../../src/wire/srt/srt-packet.ts';
 import { connectPair, indexes, message, settingsWith, streamUp } from '../../support/srt-model.ts';
 
 const EVERY_US = 10_000;
@@ -246,6 +246,92 @@ test('packets for another socket, empty and oversized ones are ignored', () => {
   assert.equal(delivered.length, 1);
 });
 
+test('ACKs: the first are all answered, then one in 40 ms and those that come again', () => {
+  const answered: number[] = [];
+  const packet = new SrtPacket();
+  const connection = bare((header) => {
+    packet.parse(header);
+    if (packet.isControl && packet.controlType === SRT_CONTROL.ackAck) answered.push(packet.info);
+  });
+  const ack = new SrtAck();
+  let number = 0;
+  const receive = (sequence: number, nowUs: number): void => {
+    ack.sequence = sequence;
+    ack.bufferPackets = 8000;
+    connection.receive(writeAck(++number, ack, nowUs, 1), nowUs);
+  };
+  for (let i = 0; i < 200; i++) {
+    connection.sendMessage(Buffer.alloc(1316), i * 10_000);
+    receive(101 + i, i * 10_000 + 500);
+  }
+  assert.deepEqual(
+    answered.slice(0, 32),
+    Array.from({ length: 32 }, (_, i) => i + 1),
+  );
+  const later = answered.slice(32);
+  assert.deepEqual(later.slice(0, 3), [36, 40, 44]);
+  assert.equal(later.length, 42);
+  receive(300, 1_995_000);
+  assert.equal(answered.at(-1), 201);
+});
+
+describe('the peer ends while something waits for its time', () => {
+  const ends: readonly (readonly [name: string, end: (connection: SrtConnection) => void, reason: string])[] =
+    [
+      ['by a shutdown', (connection) => connection.receive(writeShutdown(1000, 1), 2000), 'the peer closed'],
+      ['by silence', (connection) => connection.tick(6_000_000), 'nothing came from the peer any more'],
+    ];
+  for (const [name, end, reason] of ends) {
+    test(`${name}: it is handed out in order, gaps left out, and then it is closed`, () => {
+      const log: string[] = [];
+      const connection = bare(
+        () => undefined,
+        { latencyMs: 8000 },
+        (payload, sequence) => log.push(`${sequence}:${payload.length}`),
+        (why) => log.push(why),
+      );
+      for (const sequence of [100, 103, 101, 105])
+        connection.receive(data(sequence, sequence * 10, sequence), 1000);
+      assert.deepEqual(log, []);
+      end(connection);
+      assert.deepEqual(log, ['100:100', '101:101', '103:103', '105:105', reason]);
+      assert.ok(connection.closed);
+      assert.equal(connection.statistics(7_000_000).pktRcvDrop, 2);
+      connection.receive(data(106, 1), 3000);
+      connection.receive(writeShutdown(1000, 1), 3000);
+      assert.equal(log.length, 5);
+    });
+  }
+
+  test('gaps that are waited for end it', () => {
+    const log: number[] = [];
+    const connection = bare(
+      () => undefined,
+      { latencyMs: 8000, tooLateDrop: false },
+      (_payload, sequence) => log.push(sequence),
+    );
+    for (const sequence of [100, 102]) connection.receive(data(sequence, 10), 1000);
+    connection.receive(writeShutdown(1000, 1), 2000);
+    assert.deepEqual(log, [100]);
+  });
+
+  test('who closes at a message gets no other one, and is not told of the end', () => {
+    const log: string[] = [];
+    const connection: SrtConnection = bare(
+      () => undefined,
+      { latencyMs: 8000 },
+      (_payload, sequence) => {
+        log.push(String(sequence));
+        connection.close(2000);
+      },
+      (why) => log.push(why),
+    );
+    for (const sequence of [100, 101, 102]) connection.receive(data(sequence, 10), 1000);
+    connection.receive(writeShutdown(1000, 1), 2000);
+    assert.deepEqual(log, ['100']);
+  });
+});
+
 test('statistics have the names and units of libsrt', () => {
   const pair = connectPair({ link: { delayMs: 30, loss: 0.05 }, seed: 3, settings: { latencyMs: 400 } });
   streamUp(pair, 1000, EVERY_US, 20_000);
@@ -270,7 +356,8 @@ test('statistics have the names and units of libsrt', () => {
 function bare(
   send: (header: Uint8Array) => void,
   changes: Parameters<typeof settingsWith>[0] = {},
-  deliver: (payload: Uint8Array) => void = () => undefined,
+  deliver: (payload: Uint8Array, sequence: number) => void = () => undefined,
+  closed: (reason: string) => void = () => undefined,
 ): SrtConnection {
   const agreement: SrtAgreement = {
     localSocketId: 1,
@@ -289,7 +376,7 @@ function bare(
     startUs: 0,
     peerStartUs: 0,
   };
-  return new SrtConnection(agreement, settingsWith(changes), { send, deliver, closed: () => undefined }, 0);
+  return new SrtConnection(agreement, settingsWith(changes), { send, deliver, closed }, 0);
 }
 
 function data(sequence: number, timestamp: number, length = 1316): Buffer {

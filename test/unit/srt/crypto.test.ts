@@ -1,6 +1,7 @@
 /** Keys and ciphers against published vectors, libsrt's packets, and over refreshes in mid-stream. */
 import assert from 'node:assert/strict';
 import { createCipheriv } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { SrtKeyring, unwrapKeys, wrapKeys } from '../../../src/srt/keyring.ts';
 import { PacketKey } from '../../../src/srt/packet-key.ts';
@@ -132,6 +133,35 @@ for (const [name, passphrase, secret] of [
     assert.deepEqual(Buffer.from(ours?.wrapped ?? []), Buffer.from(theirs?.wrapped ?? []));
   });
 }
+
+test('GCM as libsrt has it: its keys and packets are read, and written to the same bytes', () => {
+  const text = readFileSync(new URL('../../vectors/srt/haicrypt157-gcm.txt', import.meta.url), 'utf8');
+  const keyrings = new Map<string, SrtKeyring>();
+  const packets = new Map<string, number>();
+  for (const line of text.trim().split('\n')) {
+    const [keyBytes = '', kind, bytes = ''] = line.split(' ');
+    const datagram = hex(bytes);
+    if (kind === 'km') {
+      assert.equal(SrtKeyring.open('wrong passphrase', datagram), null);
+      const keyring = SrtKeyring.open('correct-horse-battery', datagram);
+      assert.ok(keyring !== null);
+      assert.equal(keyring.keyBytes, Number(keyBytes));
+      assert.equal(keyring.announcement().toString('hex'), bytes);
+      keyrings.set(keyBytes, keyring);
+      continue;
+    }
+    const key = keyrings.get(keyBytes)?.receiveKey(SRT_KEY_EVEN);
+    const index = packets.get(keyBytes) ?? 0;
+    packets.set(keyBytes, index + 1);
+    const expected = Buffer.from(
+      Array.from({ length: index === 2 ? 376 : 1316 }, (_, i) => (i * 7 + index) & 255),
+    );
+    const plain = key?.decrypt(Buffer.from(datagram)) ?? null;
+    assert.ok(plain !== null && expected.equals(plain));
+    assert.equal(key?.encrypt(datagram.subarray(0, 16), expected).toString('hex'), bytes);
+  }
+  assert.deepEqual([...packets.values()], [3, 3, 3]);
+});
 
 for (const gcm of [false, true]) {
   for (const keyBytes of [16, 24, 32] as const) {

@@ -2,13 +2,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SrtCaller } from '../../../src/srt/caller.ts';
+import { SrtKeyring } from '../../../src/srt/keyring.ts';
 import { SrtListener, type SrtRequest } from '../../../src/srt/listener.ts';
 import type { SrtSettings } from '../../../src/srt/settings.ts';
 import {
   emptyHandshake,
+  packPeerAddress,
   readHandshake,
   SRT_FLAG_PACKET_FILTER,
   SRT_FLAG_STREAM,
+  SRT_GROUP_BACKUP,
   SRT_GROUP_BROADCAST,
   SRT_HANDSHAKE,
   SRT_MAGIC,
@@ -116,6 +119,14 @@ const REFUSALS: readonly [string, Partial<SrtHandshake>, number][] = [
     SRT_REJECT.version,
   ],
   ['an MSS of 100', { mss: 100 }, SRT_REJECT.rogue],
+  [
+    'AES-GCM of libsrt 1.5.3',
+    {
+      request: { version: 0x010503, flags: 0xbf, receiveLatencyMs: 0, sendLatencyMs: 0 },
+      keyRequest: SrtKeyring.create('correcthorse', 16, true).announcement(),
+    },
+    SRT_REJECT.crypto,
+  ],
 ];
 for (const [name, changes, code] of REFUSALS) {
   test(`refused: ${name}`, () => {
@@ -200,6 +211,86 @@ test('a group is answered as a group with an id of our own, the same for all mem
   }
   assert.equal(ids.size, 1);
   assert.notEqual([...ids][0], 0x4000_0042);
+});
+
+for (const [name, type] of [
+  ['broadcast', SRT_GROUP_BROADCAST],
+  ['backup', SRT_GROUP_BACKUP],
+] as const) {
+  test(`recorded: both members of a ${name} group of libsrt get in, answered as libsrt does`, () => {
+    const at = gate();
+    const recorded = recordedSrt(`bond151-${name}`);
+    const handshakes = recorded.map(({ bytes, fromCaller }) => ({
+      handshake: readHandshake(bytes),
+      fromCaller,
+      bytes,
+    }));
+    const ofType = (isCaller: boolean, kind: number) =>
+      handshakes.filter(({ handshake, fromCaller }) => fromCaller === isCaller && handshake?.type === kind);
+    for (const { bytes } of ofType(true, SRT_HANDSHAKE.induction))
+      at.listener.receive(bytes, ADDRESS, 5000, 1000);
+    for (const { bytes } of ofType(true, SRT_HANDSHAKE.conclusion)) {
+      const fresh = Buffer.from(bytes);
+      fresh.writeUInt32BE(at.sent[0]!.cookie, 44);
+      at.listener.receive(fresh, ADDRESS, 5000, 2000);
+    }
+    assert.equal(at.requests.length, 2);
+    const groups = at.requests.map(({ group }) => group);
+    assert.equal(groups[0]?.id, groups[1]?.id);
+    assert.deepEqual(
+      groups.map((group) => [group?.type, group?.weight]).sort((a, b) => a[1]! - b[1]!),
+      [
+        [type, 1],
+        [type, 10],
+      ],
+    );
+    const theirs = ofType(false, SRT_HANDSHAKE.conclusion).map(({ handshake }) => handshake?.group);
+    for (const [index, request] of at.requests.entries()) {
+      assert.ok(at.listener.accept(request, settingsWith({}), 10 + index, 3000));
+      const { group } = at.sent.at(-1)!;
+      assert.ok(group !== null);
+      assert.notEqual(group.id, request.group?.id);
+      assert.deepEqual({ ...group, id: 0 }, { ...theirs[index], id: 0 });
+    }
+    assert.equal(at.sent.at(-1)?.group?.id, at.sent.at(-2)?.group?.id);
+  });
+}
+
+test('where a stream came from is told to listeners of our kind alone', () => {
+  for (const [isOurs, mark] of [
+    [true, (_bytes: Buffer) => undefined],
+    [false, (bytes: Buffer) => bytes.fill(0, 52, 64)],
+  ] as const) {
+    const at = gate();
+    const toListener: Buffer[] = [];
+    const caller = new SrtCaller(
+      {
+        settings: settingsWith({}),
+        streamId: 'x',
+        localSocketId: 77,
+        peerAddress: '192.0.2.1',
+        via: 'one,two',
+      },
+      {
+        send: (datagram) => toListener.push(Buffer.from(datagram)),
+        connected: () => undefined,
+        failed: () => undefined,
+      },
+      1000,
+    );
+    at.listener.receive(toListener.shift()!, ADDRESS, 5000, 1000);
+    const answer = writeHandshake(at.sent[0]!, 0, 77);
+    mark(answer);
+    caller.receive(answer, 2000);
+    assert.equal(readHandshake(toListener[0]!)?.via, isOurs ? 'one,two' : null);
+    at.listener.receive(toListener[0]!, ADDRESS, 5000, 2000);
+    assert.equal(at.requests[0]?.via, isOurs ? 'one,two' : '');
+    caller.cancel();
+  }
+  // An address that fills the field stays what it is.
+  const long = gate();
+  induce(long, '2001:db8::1');
+  assert.deepEqual(Buffer.from(long.sent[0]!.peerAddress), Buffer.from(packPeerAddress('2001:db8::1')));
 });
 
 test('recorded: the callers of libsrt get in with their passphrase', () => {

@@ -14,6 +14,7 @@ const DEFAULTS: SrtAddress = {
   peerLatencyMs: -1,
   passphrase: '',
   keyBytes: 0,
+  gcm: false,
   maxBandwidth: -1,
 };
 
@@ -32,6 +33,8 @@ const CASES: readonly (readonly [text: string, want: Partial<SrtAddress>])[] = [
   ['srt://host:9000?rcvlatency=80&peerlatency=300', { latencyMs: 80, peerLatencyMs: 300 }],
   ['srt://host:9000?passphrase=0123456789&pbkeylen=32', { passphrase: '0123456789', keyBytes: 32 }],
   ['srt://host:9000?passphrase=with%20a%26blank', { passphrase: 'with a&blank' }],
+  ['srt://host:9000?cryptomode=2', { gcm: true }],
+  ['srt://host:9000?cryptomode=1', {}],
   ['srt://host:9000?maxbw=1000000', { maxBandwidth: 1_000_000 }],
   ['srt://host:9000?pkt_size=1316&transtype=live', {}],
   ['srt://:9000?mode=listener', { host: '', mode: 'listener' }],
@@ -58,6 +61,7 @@ describe('addresses of SRT', () => {
     'srt://host:9000?passphrase=short',
     `srt://host:9000?passphrase=${'x'.repeat(80)}`,
     'srt://host:9000?passphrase=0123456789&pbkeylen=17',
+    'srt://host:9000?cryptomode=3',
     `srt://host:9000?streamid=${'x'.repeat(513)}`,
     'srt://[host]:9000',
     'srt://host:9000?mode=rendezvous&localport=70000',

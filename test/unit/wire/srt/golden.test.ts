@@ -39,6 +39,8 @@ const NAMES = [
   'ffmpeg51-loss3',
   'ffmpeg51-badpass',
   'ffmpeg51-nopass',
+  'bond151-broadcast',
+  'bond151-backup',
 ];
 
 function rewrite(bytes: Buffer): Buffer {
