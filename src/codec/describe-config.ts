@@ -30,10 +30,11 @@ import {
   parseHevcConfig,
   serializeHevcConfig,
 } from './hevc-config.ts';
+import { parseJpegSize } from './jpeg.ts';
 import { parseMp3Frame } from './mp3.ts';
 import { ANNEX_B, startsWithStartCode } from './nal-unit.ts';
 import { OPUS_SAMPLE_RATE, opusPacketChannels, parseOpusHead } from './opus.ts';
-import { parseVp8Size } from './vp8.ts';
+import { type FrameSize, parseVp8Size } from './vp8.ts';
 import {
   parseVp9KeyFrame,
   parseVpConfig,
@@ -229,11 +230,10 @@ function describeFrame(config: CodecConfig, payload: Uint8Array): CodecConfig {
       return describeInBandHevc(config, payload);
     case 'av1':
       return describeInBandAv1(config, payload);
-    case 'vp8': {
-      const size = parseVp8Size(payload);
-      if (size === null || (size.width === config.width && size.height === config.height)) return config;
-      return makeCodecConfig('vp8', config.record, config.mime, size, config.flvHeader);
-    }
+    case 'vp8':
+      return withSize(config, parseVp8Size(payload));
+    case 'mjpeg':
+      return withSize(config, parseJpegSize(payload));
     case 'vp9':
       return describeVp9KeyFrame(config, payload);
     case 'mp3': {
@@ -259,6 +259,11 @@ function describeFrame(config: CodecConfig, payload: Uint8Array): CodecConfig {
     default:
       return config;
   }
+}
+
+function withSize(config: CodecConfig, size: FrameSize | null): CodecConfig {
+  if (size === null || (size.width === config.width && size.height === config.height)) return config;
+  return makeCodecConfig(config.codec, config.record, config.mime, size, config.flvHeader);
 }
 
 function withSound(config: CodecConfig, sampleRate: number, channels: number): CodecConfig {

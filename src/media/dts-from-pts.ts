@@ -156,7 +156,7 @@ export class DtsFromPts {
 }
 
 /** Pictures that may come before another and be shown after it; -1 = the parameter sets do not tell. */
-function reorderDepth(config: CodecConfig): number {
+export function reorderDepth(config: CodecConfig): number {
   try {
     if (config.record.length === 0) return config.codec === 'h264' || config.codec === 'h265' ? -1 : 0;
     if (config.codec === 'h264') return avcDepth(config.record);

@@ -116,7 +116,17 @@ export class Publication {
     }
     if (nowUs - this.lastFrameUs > STEADY_GAP_US || this.frames === 1) this.steadySinceUs = nowUs;
     this.lastFrameUs = nowUs;
-    const isPoint = standby.write(trackId, flags, dtsMs, ptsMs, durationUs, payload, config, nowUs);
+    const isPoint = standby.write(
+      trackId,
+      flags,
+      dtsMs,
+      ptsMs,
+      durationUs,
+      payload,
+      config,
+      nowUs,
+      captureUs,
+    );
     this.watcher.onStandbyFrame(this, isPoint, nowUs);
   }
 
@@ -157,9 +167,9 @@ export class Publication {
     // Nothing changes for players that decode the same configuration already.
     const removed = isSame ? FRAME_CONFIG : 0;
     for (const frame of standby.framesFrom(position)) {
-      const { trackId, flags, dtsMs, ptsMs, durationUs, payload, config, arrivalUs } = frame;
+      const { trackId, flags, dtsMs, ptsMs, durationUs, payload, config, arrivalUs, captureUs } = frame;
       const changed = (flags & ~removed) | added;
-      this.forward(trackId, changed, dtsMs, ptsMs, durationUs, payload, config, arrivalUs, Number.NaN);
+      this.forward(trackId, changed, dtsMs, ptsMs, durationUs, payload, config, arrivalUs, captureUs);
       added = 0;
     }
   }

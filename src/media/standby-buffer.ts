@@ -23,6 +23,8 @@ export interface StandbyFrame {
   readonly config: CodecConfig;
   /** Monotonic microseconds. */
   readonly arrivalUs: number;
+  /** Wall clock of capture, microseconds since 1970; NaN = not told. */
+  readonly captureUs: number;
 }
 
 export class StandbyBuffer {
@@ -80,13 +82,24 @@ export class StandbyBuffer {
     payload: Uint8Array,
     config: CodecConfig,
     arrivalUs: number,
+    captureUs: number,
   ): boolean {
     if (this.firstUs < 0) this.firstUs = arrivalUs;
     const point = this.isPoint(trackId, flags, arrivalUs);
     if (point) this.forgetBefore(arrivalUs - this.keepUs);
     if (!point && this.frames.size === 0) return false;
     const kept = this.slab.copy(payload, arrivalUs);
-    this.frames.push({ trackId, flags, dtsMs, ptsMs, durationUs, payload: kept, config, arrivalUs });
+    this.frames.push({
+      trackId,
+      flags,
+      dtsMs,
+      ptsMs,
+      durationUs,
+      payload: kept,
+      config,
+      arrivalUs,
+      captureUs,
+    });
     this.bytes += kept.length;
     this.bound(arrivalUs);
     return point;

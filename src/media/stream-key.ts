@@ -26,9 +26,19 @@ export function makeStreamKey(app: string, name: string, vhost = ''): StreamKey 
   checkPart('stream', name, MAX_NAME_LENGTH);
   // Some programs split `live/room/cam` after the first level, some after the last: both mean the same stream.
   const path = `${app}/${name}`;
-  const slash = path.lastIndexOf('/');
-  const key = { vhost, app: path.slice(0, slash), name: path.slice(slash + 1) };
-  return { ...key, text: vhost === '' ? path : `${vhost}/${path}` };
+  return { vhost, ...splitStreamText(path), text: vhost === '' ? path : `${vhost}/${path}` };
+}
+
+/** The key of `app/name`. Throws RejectedError as `makeStreamKey` does. */
+export function streamKeyOf(text: string): StreamKey {
+  const { app, name } = splitStreamText(text);
+  return makeStreamKey(app, name);
+}
+
+/** `app/name` at its last slash, unchecked; without a slash there is no app. */
+export function splitStreamText(text: string): { readonly app: string; readonly name: string } {
+  const slash = text.lastIndexOf('/');
+  return { app: text.slice(0, Math.max(slash, 0)), name: text.slice(slash + 1) };
 }
 
 function checkPart(what: string, text: string, maxLength: number): void {

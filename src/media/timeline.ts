@@ -2,29 +2,38 @@
  * From a publisher's clock to the stream's: integer microseconds, never going back within a track, going on over a
  * republish. One Timeline lives as long as the stream; `begin` is called for each publisher.
  *
- * Modes: `full` repairs jumps (a jump of more than a second against the time that really passed, or backwards,
- * re-anchors by arrival and marks a discontinuity) and re-spaces audio whose times were rounded to milliseconds;
- * `zero` only moves the start to 0; `off` keeps the publisher's own differences. With `absolute` (ATC) the
- * publisher's own start is kept as well, so that two servers that get the same feed stamp it alike.
+ * Modes: `full` repairs jumps (a track whose own clock leaps by more than a second against the time that really
+ * passed, or backwards, is re-anchored by arrival and marks a discontinuity) and re-spaces audio whose times were
+ * rounded to milliseconds; `zero` only moves the start to 0; `off` keeps the publisher's own differences. With
+ * `absolute` (ATC) the publisher's own start is kept as well, so that two servers that get the same feed stamp it alike.
+ *
+ * Tracks of one publisher share a clock, but one may be delivered seconds ahead of another. So a jump is looked for
+ * within a track; the first track that jumps gets a new offset, and the others take it over when they get there too.
  */
 
 export type JitterMode = 'full' | 'zero' | 'off';
 
 const WRAP_US = 0x1_0000_0000 * 1000;
-const HALF_WRAP_US = WRAP_US / 2;
 const JUMP_US = 1_000_000;
 /** What separates the last frame of one publisher from the first of the next, at least. */
 const REPUBLISH_STEP_US = 40_000;
+/** How far apart a publisher may deliver what belongs together; what is further off has another clock. */
+const MAX_LEAD_US = 10_000_000;
 const MAX_TRACKS = 64;
 
 export class Timeline {
   private readonly mode: JitterMode;
   private readonly absolute: boolean;
-  /** Added to the unwrapped publisher time. */
+  /** Added to the unwrapped publisher time, since the latest jump of any track. */
   private offsetUs = 0;
+  /** Counts the offsets there were; 0 is none. */
+  private epoch = 0;
   private anchored = false;
+  /** Of the latest frame with the present offset: publisher's time, unwrapped, and arrival. */
   private lastRawUs = 0;
-  private wrapsUs = 0;
+  private lastRawArrivalUs = 0;
+  /** By how much the present offset moved its first track against the time of arrival. */
+  private shiftUs = 0;
   private lastArrivalUs = 0;
   /** Latest stream time given out, over all tracks. */
   lastUs = 0;
@@ -33,6 +42,11 @@ export class Timeline {
   private continues = false;
   private readonly trackLastUs = new Float64Array(MAX_TRACKS);
   private readonly trackStarted = new Uint8Array(MAX_TRACKS);
+  /** Which offset a track has; 0 = it has sent nothing since the publisher began. */
+  private readonly trackEpoch = new Float64Array(MAX_TRACKS);
+  private readonly trackOffsetUs = new Float64Array(MAX_TRACKS);
+  private readonly trackRawUs = new Float64Array(MAX_TRACKS);
+  private readonly trackArrivalUs = new Float64Array(MAX_TRACKS);
   private readonly audioExpectedUs = new Float64Array(MAX_TRACKS);
   /** Set by `map` when the frame just mapped follows a jump; read it right after. */
   jumped = false;
@@ -49,7 +63,7 @@ export class Timeline {
   begin(continues = false): void {
     this.continues = continues;
     this.anchored = false;
-    this.wrapsUs = 0;
+    this.trackEpoch.fill(0);
     this.audioExpectedUs.fill(-1);
   }
 
@@ -59,38 +73,38 @@ export class Timeline {
    */
   map(trackId: number, rawMs: number, arrivalUs: number, audioDurationUs: number): number {
     const track = trackId % MAX_TRACKS;
-    const rawUs = this.unwrap(rawMs * 1000);
+    const rawUs = this.unwrap(track, rawMs * 1000);
     this.jumped = false;
-    if (!this.anchored) this.anchor(rawUs, arrivalUs);
-    else if (this.mode === 'full' && this.isJump(rawUs, arrivalUs)) this.reanchor(rawUs, arrivalUs);
+    if (!this.anchored) this.anchor(track, rawUs, arrivalUs);
+    else if (this.trackEpoch[track] === 0) this.admit(track, rawUs, arrivalUs);
+    else if (this.mode === 'full') this.follow(track, rawUs, arrivalUs);
     // Audio that is a little older than the first video frame belongs to its start.
-    let us = Math.max(0, Math.round(rawUs + this.offsetUs));
+    let us = Math.max(0, Math.round(rawUs + this.trackOffsetUs[track]!));
     if (audioDurationUs > 0 && this.mode === 'full') us = this.respace(track, us, audioDurationUs);
     if (this.trackStarted[track] === 1 && us < this.trackLastUs[track]!) us = this.trackLastUs[track]!;
     this.trackStarted[track] = 1;
     this.trackLastUs[track] = us;
     if (!this.started || us > this.lastUs) this.lastUs = us;
     this.started = true;
-    this.lastRawUs = rawUs;
+    this.trackRawUs[track] = rawUs;
+    this.trackArrivalUs[track] = arrivalUs;
     this.lastArrivalUs = arrivalUs;
-    return us;
-  }
-
-  /** 32-bit clock to a steady one: the half nearer to the previous value is meant. */
-  private unwrap(rawUs: number): number {
-    if (!this.anchored) return rawUs;
-    let us = rawUs + this.wrapsUs;
-    if (us - this.lastRawUs < -HALF_WRAP_US) {
-      us += WRAP_US;
-      this.wrapsUs += WRAP_US;
-    } else if (us - this.lastRawUs > HALF_WRAP_US && this.wrapsUs > 0) {
-      // A late frame from before the wrap.
-      us -= WRAP_US;
+    if (this.trackEpoch[track] === this.epoch) {
+      this.lastRawUs = rawUs;
+      this.lastRawArrivalUs = arrivalUs;
     }
     return us;
   }
 
-  private anchor(rawUs: number, arrivalUs: number): void {
+  /** 32-bit clock to a steady one: the turn nearest to the previous value is meant, which may be one before a wrap. */
+  private unwrap(track: number, rawUs: number): number {
+    if (!this.anchored) return rawUs;
+    const nearUs = this.trackEpoch[track] === 0 ? this.lastRawUs : this.trackRawUs[track]!;
+    return rawUs + WRAP_US * Math.max(0, Math.round((nearUs - rawUs) / WRAP_US));
+  }
+
+  /** The first frame of a publisher. */
+  private anchor(track: number, rawUs: number, arrivalUs: number): void {
     this.anchored = true;
     if (this.started) {
       const passedUs = Math.max(arrivalUs - this.lastArrivalUs, REPUBLISH_STEP_US);
@@ -99,20 +113,66 @@ export class Timeline {
     } else {
       this.offsetUs = this.absolute || this.mode === 'off' ? 0 : -rawUs;
     }
-    this.lastRawUs = rawUs;
+    this.epoch++;
+    this.shiftUs = 0;
+    this.join(track);
   }
 
-  private isJump(rawUs: number, arrivalUs: number): boolean {
-    const step = rawUs - this.lastRawUs;
-    if (step < -JUMP_US) return true;
-    return step > JUMP_US && step - (arrivalUs - this.lastArrivalUs) > JUMP_US;
+  /** The first frame of a track. */
+  private admit(track: number, rawUs: number, arrivalUs: number): void {
+    if (this.mode === 'full' && !this.isNear(rawUs, arrivalUs)) this.reanchor(track, rawUs, arrivalUs);
+    else {
+      const earlyUs = -(rawUs + this.offsetUs);
+      if (this.mode === 'full' && earlyUs > JUMP_US) this.delay(earlyUs);
+      this.join(track);
+    }
   }
 
-  private reanchor(rawUs: number, arrivalUs: number): void {
-    const passedUs = Math.min(Math.max(arrivalUs - this.lastArrivalUs, REPUBLISH_STEP_US), JUMP_US);
-    this.offsetUs = this.lastUs + passedUs - rawUs;
-    this.jumped = true;
+  /** The start of the stream was that of a track far ahead of another: what is behind begins at 0 instead. */
+  private delay(us: number): void {
+    this.offsetUs += us;
+    for (let track = 0; track < MAX_TRACKS; track++) this.trackOffsetUs[track]! += us;
     this.audioExpectedUs.fill(-1);
+  }
+
+  private follow(track: number, rawUs: number, arrivalUs: number): void {
+    const isBehind = this.trackEpoch[track] !== this.epoch;
+    const step = rawUs - this.trackRawUs[track]!;
+    if (isOff(step, arrivalUs - this.trackArrivalUs[track]!, JUMP_US)) {
+      if (isBehind && this.isNear(rawUs, arrivalUs)) this.join(track);
+      else this.reanchor(track, rawUs, arrivalUs);
+    } else if (isBehind && this.fitsBetter(track, rawUs, arrivalUs)) this.join(track);
+  }
+
+  /** Whether it can be of the clock that the present offset is for. */
+  private isNear(rawUs: number, arrivalUs: number): boolean {
+    return !isOff(rawUs - this.lastRawUs, arrivalUs - this.lastRawArrivalUs, MAX_LEAD_US);
+  }
+
+  /** Another track jumped by little more than a jump, this one by little less: the present offset is meant. */
+  private fitsBetter(track: number, rawUs: number, arrivalUs: number): boolean {
+    const expectedUs = arrivalUs + this.trackLastUs[track]! - this.trackArrivalUs[track]!;
+    const own = Math.abs(rawUs + this.trackOffsetUs[track]! - expectedUs);
+    return Math.abs(rawUs + this.offsetUs - expectedUs - this.shiftUs) < own;
+  }
+
+  private reanchor(track: number, rawUs: number, arrivalUs: number): void {
+    const passedUs = Math.min(Math.max(arrivalUs - this.lastArrivalUs, REPUBLISH_STEP_US), JUMP_US);
+    const us = this.lastUs + passedUs;
+    const isFirst = this.trackEpoch[track] === 0;
+    const expectedUs = arrivalUs + this.trackLastUs[track]! - this.trackArrivalUs[track]!;
+    this.shiftUs = isFirst ? 0 : us - expectedUs;
+    this.offsetUs = us - rawUs;
+    this.epoch++;
+    this.jumped = true;
+    this.join(track);
+  }
+
+  /** The track has the present offset from now on. */
+  private join(track: number): void {
+    this.trackEpoch[track] = this.epoch;
+    this.trackOffsetUs[track] = this.offsetUs;
+    this.audioExpectedUs[track] = -1;
   }
 
   /** Audio stamped in whole milliseconds gets its exact spacing back while it stays near what was stamped. */
@@ -123,4 +183,9 @@ export class Timeline {
     this.audioExpectedUs[track] = spaced + durationUs;
     return Math.round(spaced);
   }
+}
+
+/** A clock that went `step` while `passed` went by, microseconds: backwards, or forwards by too much. */
+function isOff(step: number, passed: number, bound: number): boolean {
+  return step < -bound || (step > bound && step - passed > bound);
 }

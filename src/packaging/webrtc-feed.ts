@@ -2,11 +2,12 @@
  * Frames to the RTP packets that all WebRTC players share: the feed `rtp` with packets that fit any path, sound as Opus
  * or G.711, and a mark before the packets of each frame, by which a thread that gets the bytes alone knows where
  * frames begin, which of them are key frames, and their times. The memory is shared between threads.
- * WebRTC has no decode times: pictures that are shown in another order than they are decoded cannot be carried, and
- * those of them that nothing refers to are left out (B-frames).
+ * WebRTC has no decode times, and its decoders refuse pictures that are shown before one that they have had: those
+ * (B-frames) are left out. Where other pictures need one of them (pyramids), decoders fill the gap in frame_num; encoders
+ * hardly ever refer to them outside of their own group.
  */
 import type { FeedEncoder, FeedFormat, FeedSource, LeftOut } from '../media/feed.ts';
-import { FRAME_DISPOSABLE, FRAME_KEY, type Frame } from '../media/frame.ts';
+import { FRAME_KEY, type Frame } from '../media/frame.ts';
 import type { ByteTarget } from '../util/slab.ts';
 import { PAYLOAD_FORMATS } from '../wire/rtp/payload-formats.ts';
 import { rtpFeedFormat } from './rtp-feed.ts';
@@ -60,7 +61,13 @@ class MarkedTarget implements ByteTarget {
   }
 }
 
+/** Pictures that an encoder of this feed left out because they are shown before those that were decoded earlier. */
+export function pictureFramesLeftOut(encoder: FeedEncoder): number {
+  return encoder instanceof WebrtcFeedEncoder ? encoder.framesLeftOut : 0;
+}
+
 class WebrtcFeedEncoder implements FeedEncoder {
+  framesLeftOut = 0;
   private readonly source: FeedSource;
   private readonly packets: FeedEncoder;
   private readonly marked = new MarkedTarget();
@@ -75,7 +82,10 @@ class WebrtcFeedEncoder implements FeedEncoder {
     const isVideo = this.isVideo(frame.trackId);
     if (isVideo) {
       if ((frame.flags & FRAME_KEY) !== 0) this.lastVideoPts = Number.NEGATIVE_INFINITY;
-      if ((frame.flags & FRAME_DISPOSABLE) !== 0 && frame.pts < this.lastVideoPts) return false;
+      if (frame.pts < this.lastVideoPts) {
+        this.framesLeftOut++;
+        return false;
+      }
       this.lastVideoPts = Math.max(this.lastVideoPts, frame.pts);
     }
     return this.packets.encode(frame, this.marked.use(target, frame, isVideo));

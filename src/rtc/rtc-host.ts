@@ -8,6 +8,7 @@ import { IceDirectory } from '../ice/ice-directory.ts';
 import type { IceLiteAgent } from '../ice/ice-lite.ts';
 import type { TransportAddress } from '../ice/transport-address.ts';
 import { isStun } from '../wire/stun/packet-kind.ts';
+import { RtcCallPort } from './rtc-call-port.ts';
 import { type FromRtcThread, PACKET_FIELDS, type RtcThreadData, type ToRtcThread } from './rtc-messages.ts';
 import { RtcPeer } from './rtc-peer.ts';
 import { RtcListenError, RtcSockets } from './rtc-sockets.ts';
@@ -49,8 +50,8 @@ export class RtcHost {
   private readonly peers = new Map<number, Hosted>();
   private readonly byAgent = new Map<IceLiteAgent, Hosted>();
   private readonly byConnection = new Map<number, Hosted>();
-  /** Peers that we called: their packets are found by trying. */
-  private callers: readonly Hosted[] = [];
+  /** Of peers that we call, or are about to. */
+  private readonly callPorts = new Map<number, RtcCallPort>();
   private readonly feeds = new Map<number, Feed>();
   private readonly certificate;
   private timer: NodeJS.Timeout | null = null;
@@ -88,6 +89,9 @@ export class RtcHost {
 
   receive(message: ToRtcThread): void {
     switch (message.type) {
+      case 'reserve':
+        void this.reserve(message.peer);
+        return;
       case 'open':
         this.open(message);
         return;
@@ -125,11 +129,18 @@ export class RtcHost {
     }
   }
 
+  private async reserve(id: number): Promise<void> {
+    const { tell } = this;
+    const port = new RtcCallPort((event, cause) => tell({ type: 'trouble', event, cause }));
+    this.callPorts.set(id, port);
+    tell({ type: 'reserved', peer: id, port: await port.open(this.data.hosts) });
+  }
+
   private open(message: ToRtcThread & { type: 'open' }): void {
     const { peer: id, description, localAddresses } = message;
-    const { port } = this.sockets;
+    const port = this.callPorts.get(id) ?? null;
     const locals = description.isCaller
-      ? candidatesFor(localAddresses, port, { udp: true, tcp: false }).map((candidate) => ({
+      ? candidatesFor(localAddresses, port?.port ?? 0, { udp: true, tcp: false }).map((candidate) => ({
           candidate,
           localIndex: 0,
         }))
@@ -145,7 +156,7 @@ export class RtcHost {
         makeEstimator: () => new BandwidthEstimator(),
       },
       {
-        send: (bytes, to) => this.sockets.send(bytes, to),
+        send: (bytes, to) => (port ?? this.sockets).send(bytes, to),
         onConnected: () => this.tell({ type: 'connected', peer: id, remote: peer.statistics().remote }),
         onRtp: (media, layer, packet, now) => this.collect(hosted, media, layer, 0, packet, now),
         onRtcp: (media, layer, packet, now) => this.collect(hosted, media, layer, 1, packet, now),
@@ -160,7 +171,7 @@ export class RtcHost {
     this.peers.set(id, hosted);
     const { lite } = peer.transport;
     if (lite === null) {
-      this.callers = [...this.callers, hosted];
+      if (port !== null) port.onPacket = (bytes, from) => this.onCalledPacket(hosted, bytes, from);
     } else if (this.directory.add(lite)) {
       this.byAgent.set(lite, hosted);
     } else {
@@ -185,8 +196,6 @@ export class RtcHost {
   }
 
   private onStun(bytes: Uint8Array, from: TransportAddress, nowUs: number): void {
-    for (const { peer } of this.callers)
-      if (peer.transport.agent?.receive(bytes, from, 0, nowUs) === true) return;
     const agent = this.directory.receiveStun(bytes, from, nowUs);
     if (agent === null || from.connection === undefined) return;
     const hosted = this.byAgent.get(agent);
@@ -196,11 +205,20 @@ export class RtcHost {
   private hostedAt(from: TransportAddress): Hosted | undefined {
     if (from.connection !== undefined) return this.byConnection.get(from.connection);
     const agent = this.directory.find(from.address, from.port);
-    if (agent !== null) return this.byAgent.get(agent);
-    return this.callers.find(({ peer }) => {
-      const remote = peer.transport.remoteAddress;
-      return remote !== null && remote.port === from.port && remote.address === from.address;
-    });
+    return agent === null ? undefined : this.byAgent.get(agent);
+  }
+
+  /** Hot path. At the port of a peer that we called. */
+  private onCalledPacket({ peer }: Hosted, bytes: Uint8Array, from: TransportAddress): void {
+    const nowUs = this.nowUs();
+    const { transport } = peer;
+    if (isStun(bytes)) {
+      transport.agent?.receive(bytes, from, 0, nowUs);
+      return;
+    }
+    const remote = transport.remoteAddress;
+    if (remote !== null && remote.port === from.port && remote.address === from.address)
+      transport.receive(bytes, nowUs);
   }
 
   private onTcpClosed(address: TransportAddress): void {
@@ -287,10 +305,12 @@ export class RtcHost {
 
   private remove(id: number): void {
     const hosted = this.peers.get(id);
-    if (hosted === undefined) return;
+    if (hosted === undefined) {
+      this.closePort(id);
+      return;
+    }
     this.flush(id, hosted.batch);
     this.peers.delete(id);
-    this.callers = this.callers.filter((known) => known !== hosted);
     const { lite } = hosted.peer.transport;
     if (lite !== null) {
       this.directory.remove(lite);
@@ -299,10 +319,17 @@ export class RtcHost {
     for (const [connection, known] of this.byConnection)
       if (known === hosted) this.byConnection.delete(connection);
     hosted.peer.close();
+    this.closePort(id);
+  }
+
+  private closePort(id: number): void {
+    this.callPorts.get(id)?.close();
+    this.callPorts.delete(id);
   }
 
   stop(): void {
     for (const id of [...this.peers.keys()]) this.remove(id);
+    for (const id of [...this.callPorts.keys()]) this.closePort(id);
     if (this.timer !== null) clearInterval(this.timer);
     this.timer = null;
     this.sockets.close();

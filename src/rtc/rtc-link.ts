@@ -32,6 +32,8 @@ export class RtcLink implements Sink {
   private slab: ArrayBufferLike | null = null;
   private canRequest = false;
   private isOver = false;
+  /** Bytes that come while the subscription is being made; null = it is there. */
+  private early: Uint8Array[] | null = [];
 
   /** Throws RejectedError as `hub.subscribe` does. */
   constructor(hub: StreamHub, key: StreamKey, thread: RtcThread, waitMs: number, onIdle: () => void) {
@@ -41,7 +43,17 @@ export class RtcLink implements Sink {
     this.onIdle = onIdle;
     this.feedId = thread.newId();
     thread.post({ type: 'feed', feed: this.feedId, clockRates: [] });
-    this.subscription = hub.subscribe(key, webrtcFormat, this, 'gop', waitMs);
+    try {
+      this.subscription = hub.subscribe(key, webrtcFormat, this, 'gop', waitMs);
+    } catch (error) {
+      thread.post({ type: 'feed-end', feed: this.feedId });
+      throw error;
+    }
+    // The thread learns of the tracks before the first bytes of them.
+    const early = this.early ?? [];
+    this.early = null;
+    this.look();
+    for (const bytes of early) this.write(bytes);
   }
 
   get feed(): Feed {
@@ -111,6 +123,10 @@ export class RtcLink implements Sink {
 
   write(bytes: Uint8Array): void {
     if (this.isOver) return;
+    if (this.early !== null) {
+      this.early.push(bytes);
+      return;
+    }
     if (this.feed.source.tracks !== this.known) this.look();
     const { buffer, byteOffset } = bytes;
     if (buffer !== this.slab) {

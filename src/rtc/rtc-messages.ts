@@ -17,6 +17,8 @@ export interface RtcThreadData {
 }
 
 export type ToRtcThread =
+  /** A port of its own for a peer that we are about to call; `close` gives it back. */
+  | { readonly type: 'reserve'; readonly peer: number }
   | {
       readonly type: 'open';
       readonly peer: number;
@@ -57,6 +59,8 @@ export type FromRtcThread =
       readonly host: string;
       readonly transport: string;
     }
+  /** 0 = no port can be had. */
+  | { readonly type: 'reserved'; readonly peer: number; readonly port: number }
   | { readonly type: 'connected'; readonly peer: number; readonly remote: string }
   | { readonly type: 'closed'; readonly peer: number; readonly reason: string }
   | { readonly type: 'key-needed'; readonly feed: number }

@@ -100,9 +100,10 @@ export class RtcPool {
     for (const links of this.links.values()) for (const link of links.values()) link.look();
   }
 
-  stop(): void {
+  /** Resolves when peers have been told goodbye and the threads are over, or do not end. */
+  async stop(): Promise<void> {
     this.closed = true;
-    for (const thread of this.threads) thread.stop();
+    await Promise.all(this.threads.map((thread) => thread.stop()));
   }
 
   destroy(): void {

@@ -7,6 +7,8 @@ import type { RtcPeerStatistics } from './rtc-peer.ts';
 const HEAP_MB = 512;
 /** Messages that the thread has not taken: beyond it streams are held back, as for a player that is too slow. */
 const MAX_UNTAKEN = 4096;
+/** Time to send what was given. */
+const STOP_MS = 1000;
 
 /** What a connection tells; nothing after `onClosed`. */
 export interface RtcConnectionEvents {
@@ -44,11 +46,16 @@ export class RtcThread {
   private readonly events: RtcThreadEvents;
   private readonly worker: WorkerThread;
   private readonly connections = new Map<number, RtcConnection>();
+  private readonly reservations = new Map<number, (port: number) => void>();
   private readonly taken: Int32Array;
   private posted = 0;
   private ready: { resolve: () => void; reject: (error: Error) => void } | null = null;
   private isOver = false;
   private nextId = 1;
+  private onExit: () => void = () => undefined;
+  private readonly exited = new Promise<void>((resolve) => {
+    this.onExit = resolve;
+  });
 
   constructor(
     startWorker: StartWorker,
@@ -67,7 +74,7 @@ export class RtcThread {
   }
 
   get connectionCount(): number {
-    return this.connections.size;
+    return this.connections.size + this.reservations.size;
   }
 
   get ended(): boolean {
@@ -96,14 +103,32 @@ export class RtcThread {
     this.worker.post(message);
   }
 
-  /** `feed` -1: it plays nothing. `localAddresses`: ours, when we call. */
+  /**
+   * A port of its own for a connection that we make, told once; 0 = none can be had. The number that is returned is for
+   * `open` or `release`.
+   */
+  reserve(onPort: (port: number) => void): number {
+    const id = this.newId();
+    this.reservations.set(id, onPort);
+    this.post({ type: 'reserve', peer: id });
+    return id;
+  }
+
+  /** A reservation that is not used. Idempotent. */
+  release(id: number): void {
+    this.reservations.delete(id);
+    if (!this.connections.has(id)) this.post({ type: 'close', peer: id });
+  }
+
+  /** `feed` -1: it plays nothing. `localAddresses`: ours, when we call; `id` is that of the reserved port then. */
   open(
     description: RtcDescription,
     feed: number,
     localAddresses: readonly string[],
     events: RtcConnectionEvents,
+    id = this.newId(),
   ): RtcConnection {
-    const connection = new RtcConnection(this, this.newId(), events);
+    const connection = new RtcConnection(this, id, events);
     this.connections.set(connection.id, connection);
     this.post({ type: 'open', peer: connection.id, description, feed, localAddresses });
     return connection;
@@ -125,6 +150,12 @@ export class RtcThread {
           new RtcThreadError(message.code, message.message, message.host, message.transport),
         );
         return;
+      case 'reserved': {
+        const onPort = this.reservations.get(message.peer);
+        this.reservations.delete(message.peer);
+        onPort?.(message.port);
+        return;
+      }
       case 'connected':
         this.connections.get(message.peer)?.events.onConnected(message.remote);
         return;
@@ -150,16 +181,26 @@ export class RtcThread {
 
   private onEnd(reason: string): void {
     this.isOver = true;
+    this.onExit();
     this.ready?.reject(new RtcThreadError('', reason, '', ''));
     for (const connection of [...this.connections.values()]) connection.ended('a thread of the server ended');
+    for (const onPort of [...this.reservations.values()]) onPort(0);
+    this.reservations.clear();
     this.events.onEnd(reason);
   }
 
-  stop(): void {
+  /** Resolves when it is over, or does not end. */
+  async stop(): Promise<void> {
     if (this.isOver) return;
     this.isOver = true;
     for (const connection of [...this.connections.values()]) connection.ended('the server stops');
     this.post({ type: 'stop' });
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, STOP_MS);
+    });
+    await Promise.race([this.exited, late]);
+    clearTimeout(timer);
   }
 
   /** Wherever it is. */

@@ -21,7 +21,7 @@ export function commonHeaders(corsOrigin: string): CommonHeaders {
     Server: 'Sluice',
     [CORS]: corsOrigin,
     'Access-Control-Expose-Headers':
-      'Location, Content-Length, Content-Range, ETag, Link, X-Sluice-Start, X-Sluice-End',
+      'Location, Content-Length, Content-Range, ETag, Link, Accept-Patch, Accept-Post, Retry-After, X-Sluice-Start, X-Sluice-End, X-Sluice-Notes',
   };
 }
 

@@ -16,6 +16,7 @@ import type { CertificateStore } from './certificate-store.ts';
 import type { ConnectionLimits } from './connection-limits.ts';
 import type { EndpointList } from './endpoints.ts';
 import type { HttpListener } from './http-listener.ts';
+import type { VideoConversions } from './video-conversions.ts';
 import type { StartWorker } from './worker-thread.ts';
 
 export interface ModuleContext {
@@ -31,6 +32,8 @@ export interface ModuleContext {
   readonly segments: SegmentOrigin;
   readonly endpoints: EndpointList;
   readonly targets: TargetRegistry;
+  /** Pictures for players that cannot take them as they are. */
+  readonly videoConversions: VideoConversions;
   readonly certificates: CertificateStore;
   readonly limits: ConnectionLimits;
   readonly log: Logger;

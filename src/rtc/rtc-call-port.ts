@@ -1,0 +1,67 @@
+/**
+ * The UDP port of one connection that we make. Over the shared port two connections to one server would have the same
+ * addresses at both ends, and nothing tells their packets apart.
+ */
+import type { TransportAddress } from '../ice/transport-address.ts';
+import { RtcListenError, RtcSockets } from './rtc-sockets.ts';
+
+/** The number that IPv4 got may be taken in IPv6. */
+const TRIES = 4;
+
+export class RtcCallPort {
+  /** What comes; valid during the call only. */
+  onPacket: ((bytes: Uint8Array, from: TransportAddress) => void) | null = null;
+  private readonly onTrouble: (event: string, cause: string) => void;
+  private sockets: RtcSockets | null = null;
+  private closed = false;
+
+  constructor(onTrouble: (event: string, cause: string) => void) {
+    this.onTrouble = onTrouble;
+  }
+
+  /** Its number; 0 when it was closed meanwhile or cannot be had. */
+  async open(hosts: readonly string[]): Promise<number> {
+    let cause = '';
+    for (let tries = 0; tries < TRIES && !this.closed; tries++) {
+      const sockets = new RtcSockets({
+        onPacket: (bytes, from) => this.onPacket?.(bytes, from),
+        onTcpClosed: () => undefined,
+        onTrouble: this.onTrouble,
+      });
+      try {
+        await sockets.open(hosts, 0, false);
+        if (this.isClosed) sockets.close();
+        else this.sockets = sockets;
+        return this.isClosed ? 0 : sockets.port;
+      } catch (error) {
+        sockets.close();
+        if (!(error instanceof RtcListenError)) throw error;
+        cause = error.message;
+      }
+    }
+    if (cause !== '') this.onTrouble('webrtc.call-port', cause);
+    return 0;
+  }
+
+  private get isClosed(): boolean {
+    return this.closed;
+  }
+
+  /** Hot path. `bytes` is not written again. */
+  send(bytes: Uint8Array, to: TransportAddress): void {
+    this.sockets?.send(bytes, to);
+  }
+
+  get port(): number {
+    return this.sockets?.port ?? 0;
+  }
+
+  /** After what is being sent now. Idempotent. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.onPacket = null;
+    const { sockets } = this;
+    if (sockets !== null) setImmediate(() => sockets.close());
+  }
+}
