@@ -1,11 +1,12 @@
 /**
  * Pulling a stream from another server: `openPull` gives tracks and frames of an rtmp(s)://, rtsp(s):// or http(s)://
- * URL, or of MPEG-TS at srt://, udp://, rtp:// or tcp://, until it ends. What comes over HTTP is known by its first bytes: FLV,
+ * URL, of MPEG-TS at srt://, udp://, rtp:// or tcp://, or of WHEP at whep(s):// and webrtc://, until it ends. What comes over HTTP is known by its first bytes: FLV,
  * MPEG-TS, fragmented MP4 or an HLS playlist. Every wait has a limit; opening again is the caller's business. Left out:
  * DASH.
  */
 import type { Frame } from '../media/frame.ts';
 import type { Track } from '../media/track.ts';
+import type { RtcCallsHolder } from '../rtc/rtc-calls.ts';
 import { RejectedError } from '../util/errors.ts';
 import type { AmfValue } from '../wire/amf/amf-value.ts';
 import { TsPull } from './mpegts/ts-pull.ts';
@@ -13,6 +14,8 @@ import { HttpPull } from './pull-http.ts';
 import { RtmpPull } from './pull-rtmp.ts';
 import { RtspPull } from './rtsp/rtsp-pull.ts';
 import { SrtPull } from './srt/srt-pull.ts';
+import { namesRole } from './webrtc/call-address.ts';
+import { WebrtcPull } from './webrtc/webrtc-pull.ts';
 
 /** How a pull ended, with a sentence for a person that begins in lower case. */
 export interface PullEnd {
@@ -42,6 +45,8 @@ export interface PullOptions {
   /** How media of RTSP come; not given: auto, UDP and then TCP. */
   readonly transport?: 'auto' | 'tcp' | 'udp' | 'multicast';
   readonly userAgent: string;
+  /** Threads for WebRTC; not given: it cannot be pulled here. */
+  readonly rtcCalls?: RtcCallsHolder;
   /** Monotonic microseconds, for the arrival of frames. */
   readonly nowUs: () => number;
   readonly after: (delayMs: number, run: () => void) => { cancel(): void };
@@ -54,6 +59,8 @@ export type PullDetails = Readonly<Record<string, string | number>>;
 export interface Pull {
   /** Bytes that came. */
   readonly bytesReceived: number;
+  /** Asks the source for a key frame; not there: it cannot be asked. */
+  requestKeyFrame?(): void;
   /** While it is open; where nothing is known that bytes do not tell, it is left out. */
   details?(): PullDetails;
   /** Stops reading; the source is held up by TCP and is not taken for dead. */
@@ -80,7 +87,13 @@ export function openPull(url: string, handlers: PullHandlers, options: PullOptio
       return new RtspPull(url, handlers, options);
     case 'http':
     case 'https':
-      return new HttpPull(url, handlers, options);
+      return namesRole(url, 'play')
+        ? new WebrtcPull(url, handlers, options)
+        : new HttpPull(url, handlers, options);
+    case 'whep':
+    case 'wheps':
+    case 'webrtc':
+      return new WebrtcPull(url, handlers, options);
     case 'udp':
     case 'rtp':
     case 'tcp':
@@ -97,7 +110,7 @@ export function openPull(url: string, handlers: PullHandlers, options: PullOptio
     default:
       throw new RejectedError(
         'unsupported',
-        `Nothing here can play ${scheme}:// URLs; rtmp, rtsp, http (each also with TLS), srt, udp, rtp and tcp can be pulled.`,
+        `Nothing here can play ${scheme}:// URLs; rtmp, rtsp, http, whep (each also with TLS), webrtc, srt, udp, rtp and tcp can be pulled.`,
       );
   }
 }

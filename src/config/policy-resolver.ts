@@ -1,4 +1,5 @@
 /** Rules -> what holds for one stream. Answers are kept, so that a lookup per session costs a map access. */
+import { splitStreamText } from '../media/stream-key.ts';
 import { makeRecordRule, REC_APP, type RecordRule } from '../service/record/record-config.ts';
 import type { ForwardRule } from '../service/relay/forward-config.ts';
 import { NamePattern } from './name-pattern.ts';
@@ -86,7 +87,7 @@ export class PolicyResolver {
   unreachableRules(): PolicyRule[] {
     return this.rules.filter((rule) => {
       if (rule.kind !== 'vhost' && rule.kind !== 'url' && rule.kind !== 'stream') return false;
-      const app = rule.path.text.slice(0, rule.path.text.lastIndexOf('/'));
+      const { app } = splitStreamText(rule.path.text);
       return !app.includes('*') && app !== '' && !this.isReachable(`${app}/x`);
     });
   }

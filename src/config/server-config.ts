@@ -10,6 +10,7 @@ import { httpSection } from '../runtime/http-config.ts';
 import { demoSection } from '../service/demo/demo-config.ts';
 import { recSection, s3Section } from '../service/record/record-config.ts';
 import { ffmpegSection } from '../service/snapshot/snapshot-config.ts';
+import { transcodeSection } from '../service/transcode/video-transcode-config.ts';
 import { vodSection } from '../service/vod/vod-config.ts';
 import { soundSection } from '../transcode/transcode-config.ts';
 import { choice, duration, integer, publicAddress, section, size, text, toggle } from './setting.ts';
@@ -207,6 +208,7 @@ export const SERVER_SECTIONS = {
   vod: vodSection,
   sound: soundSection,
   ffmpeg: ffmpegSection,
+  transcode: transcodeSection,
   sock: sockSection,
 } as const;
 
@@ -253,6 +255,7 @@ export function makeServerConfig(texts: SettingTexts): ServerConfig {
     vod: parse('vod'),
     sound: parse('sound'),
     ffmpeg: parse('ffmpeg'),
+    transcode: parse('transcode'),
     sock: parse('sock'),
   };
 }

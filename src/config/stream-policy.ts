@@ -8,6 +8,7 @@ import { webrtcRuleSection } from '../protocol/webrtc/webrtc-config.ts';
 import type { RecordRule } from '../service/record/record-config.ts';
 import type { ForwardRule } from '../service/relay/forward-config.ts';
 import { slateSection } from '../service/slate/slate-config.ts';
+import { transcodeRuleSection } from '../service/transcode/video-transcode-config.ts';
 import { soundRuleSection } from '../transcode/transcode-config.ts';
 import { choice, duration, integer, section, size, text, toggle } from './setting.ts';
 
@@ -206,6 +207,7 @@ export const STREAM_SECTIONS = {
   webrtc: webrtcRuleSection,
   slate: slateSection,
   sound: soundRuleSection,
+  transcode: transcodeRuleSection,
 } as const;
 
 type StreamSectionName = keyof typeof STREAM_SECTIONS;
@@ -248,6 +250,7 @@ export function mergeStreamValues(overrides: readonly StreamOverrides[]): Stream
     webrtc: merge('webrtc'),
     slate: merge('slate'),
     sound: merge('sound'),
+    transcode: merge('transcode'),
     hls: hls.cache >= hls.count ? hls : Object.freeze({ ...hls, cache: hls.count }),
   };
 }

@@ -63,7 +63,6 @@ export function openFileMuxer(format: FileFormat, options: FileMuxerOptions): Fi
   return format === 'ts' ? new TsFileMuxer(options) : new Fmp4FileMuxer(options);
 }
 
-/** Why the format cannot hold this track, a sentence for a person; '' when it can. */
 /** What a file wants of sound. */
 export const FILE_SOUND: Readonly<Record<FileFormat, SoundNeed>> = {
   flv: FLV_SOUND,
@@ -71,6 +70,7 @@ export const FILE_SOUND: Readonly<Record<FileFormat, SoundNeed>> = {
   fmp4: MP4_SOUND,
 };
 
+/** Why the format cannot hold this track, a sentence for a person; '' when it can. */
 export function reasonNotInFile(format: FileFormat, track: Track): string {
   if (format === 'flv') return reasonNotInFlv(track);
   return format === 'ts' ? reasonNotInTs(track) : reasonNotInFmp4(track);

@@ -3,7 +3,7 @@
  * `Location`; from then on all viewers get the same bytes. Players that do not follow it (FFmpeg) are known by where
  * they come from.
  */
-import type { StreamKey } from '../../media/stream-key.ts';
+import { type StreamKey, splitStreamText } from '../../media/stream-key.ts';
 import { type CmafStream, nobodyPublishes } from '../../origin/segment-origin.ts';
 import type { SegmentViewer } from '../../origin/segment-viewers.ts';
 import type { HttpRequest } from '../../runtime/http-listener.ts';
@@ -47,8 +47,9 @@ export class DashServer {
   private async manifest(request: HttpRequest, address: DashAddress): Promise<void> {
     const isNested = this.isNested(address);
     const { isLowLatency } = address;
-    const name = isNested ? address.app.slice(address.app.lastIndexOf('/') + 1) : address.stream;
-    const app = isNested ? address.app.slice(0, address.app.lastIndexOf('/')) : address.app;
+    const { app, name } = isNested
+      ? splitStreamText(address.app)
+      : { app: address.app, name: address.stream };
     const { viewers } = this.context.segments;
     const id = request.query.get(SESSION_PARAMETER);
     const known = id === null ? undefined : viewers.find(id);

@@ -3,7 +3,7 @@
  * The segments of a stream are made from the first request on; playlists wait for the first one. The address answers
  * with a master playlist whose entries carry the viewer's id, so that a viewer is counted once and without cookies.
  */
-import type { StreamKey } from '../../media/stream-key.ts';
+import { type StreamKey, splitStreamText } from '../../media/stream-key.ts';
 import { sendSegment } from '../../origin/segment-answer.ts';
 import { type CmafStream, nobodyPublishes, type TsStream } from '../../origin/segment-origin.ts';
 import type { SegmentViewer } from '../../origin/segment-viewers.ts';
@@ -74,13 +74,13 @@ export class HlsServer {
   /** `/live/cam/index.m3u8` means the stream live/cam, unless a stream is really called index. */
   private withoutIndexName(address: Address): Address {
     if (address.stream !== 'index' && address.stream !== 'hls') return address;
-    const slash = address.app.lastIndexOf('/');
-    if (slash <= 0 || this.context.hub.find(`${address.app}/${address.stream}`) !== undefined) return address;
+    const { app, name } = splitStreamText(address.app);
+    if (app === '' || this.context.hub.find(`${address.app}/${address.stream}`) !== undefined) return address;
     // Its entries are relative to a folder that is one level deeper.
     return {
       ...address,
-      app: address.app.slice(0, slash),
-      stream: address.app.slice(slash + 1),
+      app,
+      stream: name,
       isNested: true,
     };
   }

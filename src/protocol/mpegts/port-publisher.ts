@@ -1,4 +1,5 @@
 /** What publishers have in common whose port says which stream they are: nothing else tells anything of them. */
+import { splitStreamText } from '../../media/stream-key.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
 import type { PublisherOrigin, PublisherSession } from '../../runtime/publisher-session.ts';
 import { ProtocolError, RejectedError } from '../../util/errors.ts';
@@ -7,11 +8,11 @@ type PortOrigin = Omit<PublisherOrigin, 'protocol' | 'remote' | 'format'>;
 
 /** `stream` is `app/name`; `url` is where it listens, for lists. */
 export function originOfPort(stream: string, url: string): PortOrigin {
-  const slash = stream.lastIndexOf('/');
+  const { app, name } = splitStreamText(stream);
   return {
     host: '',
-    app: stream.slice(0, slash),
-    stream: stream.slice(slash + 1),
+    app,
+    stream: name,
     query: '',
     url,
     pageUrl: '',

@@ -9,31 +9,13 @@ export const rtmpModule: ServerModule = { name: 'rtmp', start };
 async function start(context: ModuleContext): Promise<RunningModule> {
   const { rtmp, nat } = context.configuration().server;
   const server = new RtmpServer(context);
-  const common = { direction: 'both', suffix: '' } as const;
+  const ports = rtmpPorts(rtmp);
   try {
-    const ports = rtmpPorts(rtmp);
-    if (rtmp.enable && ports.port >= 0) {
-      const port = await server.listen('rtmp', rtmp.ip, ports.port, false);
-      context.endpoints.add({
-        ...common,
-        type: 'rtmp',
-        scheme: 'rtmp',
-        port,
-        defaultPort: 1935,
-        publicAddress: nat.rtmp,
-      });
-    }
-    if (rtmp.enable && ports.sport >= 0) {
-      const port = await server.listen('rtmps', rtmp.ip, ports.sport, true);
-      context.endpoints.add({
-        ...common,
-        type: 'rtmps',
-        scheme: 'rtmps',
-        port,
-        defaultPort: 443,
-        publicAddress: nat.rtmps,
-      });
-    }
+    if (rtmp.enable)
+      await server.connections.listen(rtmp.ip, [
+        { scheme: 'rtmp', port: ports.port, secure: false, defaultPort: 1935, publicAddress: nat.rtmp },
+        { scheme: 'rtmps', port: ports.sport, secure: true, defaultPort: 443, publicAddress: nat.rtmps },
+      ]);
   } catch (error) {
     await server.close();
     throw error;
@@ -43,6 +25,6 @@ async function start(context: ModuleContext): Promise<RunningModule> {
   return {
     reload: () => [],
     stop: () => server.close(),
-    destroy: () => server.destroyConnections(),
+    destroy: () => server.connections.destroyConnections(),
   };
 }

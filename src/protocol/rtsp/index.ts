@@ -6,28 +6,16 @@ import { RtspServer } from './rtsp-server.ts';
 
 export const rtspModule: ServerModule = { name: 'rtsp', start };
 
-/** What players take where an address tells no port (IANA). */
-const DEFAULT_PORTS = { rtsp: 554, rtsps: 322 } as const;
-
 async function start(context: ModuleContext): Promise<RunningModule> {
   const { rtsp, nat } = context.configuration().server;
   const server = new RtspServer(context);
   const ports = rtspPorts(rtsp);
-  const open = async (scheme: 'rtsp' | 'rtsps', port: number) => {
-    if (!rtsp.enable || port < 0) return;
-    context.endpoints.add({
-      type: scheme,
-      direction: 'both',
-      scheme,
-      port: await server.listen(scheme, rtsp.ip, port, scheme === 'rtsps'),
-      defaultPort: DEFAULT_PORTS[scheme],
-      suffix: '',
-      publicAddress: nat[scheme],
-    });
-  };
   try {
-    await open('rtsp', ports.port);
-    await open('rtsps', ports.sport);
+    if (rtsp.enable)
+      await server.connections.listen(rtsp.ip, [
+        { scheme: 'rtsp', port: ports.port, secure: false, defaultPort: 554, publicAddress: nat.rtsp },
+        { scheme: 'rtsps', port: ports.sport, secure: true, defaultPort: 322, publicAddress: nat.rtsps },
+      ]);
   } catch (error) {
     await server.close();
     throw error;
@@ -36,6 +24,6 @@ async function start(context: ModuleContext): Promise<RunningModule> {
   return {
     reload: () => [],
     stop: () => server.close(),
-    destroy: () => server.destroyConnections(),
+    destroy: () => server.connections.destroyConnections(),
   };
 }

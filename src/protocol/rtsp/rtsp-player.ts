@@ -2,6 +2,7 @@
 import type { SessionDetails } from '../../access/session-registry.ts';
 import { makeStreamKey, type StreamKey } from '../../media/stream-key.ts';
 import { reasonNotInRtp } from '../../packaging/rtp-feed-tracks.ts';
+import { type TrackWait, waitForTracks } from '../../runtime/track-wait.ts';
 import { RejectedError } from '../../util/errors.ts';
 import { PAYLOAD_FORMATS } from '../../wire/rtp/payload-formats.ts';
 import { KEY_FIELD, keyData, keyField, newSrtpKeys, readKeyField } from '../../wire/rtsp/key-management.ts';
@@ -16,7 +17,6 @@ import { describeStream } from './rtsp-description.ts';
 import { carriedTracks, RtspPlay } from './rtsp-play.ts';
 import type { RtspStreamPolicy } from './rtsp-services.ts';
 import type { RtspSession } from './rtsp-session.ts';
-import { type TrackWait, waitForTracks } from '../../runtime/track-wait.ts';
 import {
   chooseChannels,
   chooseTransport,

@@ -4,6 +4,7 @@ import type { SessionDetails } from '../../access/session-registry.ts';
 import type { Publication } from '../../media/publication.ts';
 import { makeStreamKey, type StreamKey } from '../../media/stream-key.ts';
 import { RtpIngest } from '../../packaging/rtp-ingest.ts';
+import { PublisherSilence, type PublisherTimes } from '../../runtime/publisher-silence.ts';
 import { RejectedError } from '../../util/errors.ts';
 import type { RtpMapping } from '../../wire/rtp/payload-format.ts';
 import { PAYLOAD_FORMATS } from '../../wire/rtp/payload-formats.ts';
@@ -18,7 +19,6 @@ import { baseOf, findControl, parseAddress, type RtspAddress } from './rtsp-addr
 import type { Fields } from './rtsp-answer.ts';
 import type { DatagramPair } from './rtsp-datagrams.ts';
 import { type AnnouncedKeys, announcedKeys, ourKeyField, secureMedia } from './rtsp-publisher-srtp.ts';
-import type { RtspStreamPolicy } from './rtsp-services.ts';
 import type { RtspSession } from './rtsp-session.ts';
 import {
   chooseChannels,
@@ -62,8 +62,8 @@ export class RtspPublisher {
   /** Of our receiver reports. */
   private readonly ssrc = randomInt(1, 2 ** 32);
   private address: RtspAddress | null = null;
-  private key: StreamKey | null = null;
-  private policy: RtspStreamPolicy | null = null;
+  /** What was asked for, and may be published. */
+  private admitted: { readonly key: StreamKey; readonly times: PublisherTimes } | null = null;
   private media: readonly AnnouncedMedia[] = [];
   private via: readonly string[] = [];
   private kind: TransportKind | null = null;
@@ -74,8 +74,8 @@ export class RtspPublisher {
   /** By media; null where it is no transport stream. */
   private streams: readonly (RtspTsMedia | null)[] = [];
   private isRecording = false;
-  private startUs = 0;
-  private lastMediaUs = 0;
+  /** Null until it holds the name. */
+  private silence: PublisherSilence | null = null;
   private lastReportUs = 0;
   private ended = false;
 
@@ -134,9 +134,8 @@ export class RtspPublisher {
     });
     if (session.closed || this.ended) return;
     this.address = address;
-    this.policy = policy;
     this.media = media;
-    this.key = key;
+    this.admitted = { key, times: policy.publishTimes };
     session.reply(request, 200, [...session.sessionField(), ...this.ourKeys(address.base)]);
   }
 
@@ -151,7 +150,7 @@ export class RtspPublisher {
 
   async setUp(request: RtspRequest): Promise<void> {
     const { session } = this;
-    if (this.key === null || this.isRecording) {
+    if (this.admitted === null || this.isRecording) {
       session.reply(request, 455, session.sessionField());
       return;
     }
@@ -245,18 +244,17 @@ export class RtspPublisher {
 
   /** False where nothing was set up. Throws RejectedError. */
   record(request: RtspRequest): boolean {
-    const { session, key } = this;
-    if (key === null || this.kind === null) return false;
-    if (this.publication === null) this.begin(key);
+    const { session, admitted } = this;
+    if (admitted === null || this.kind === null) return false;
+    if (this.publication === null) this.begin(admitted.key, admitted.times);
     this.isRecording = true;
     session.reply(request, 200, [...session.sessionField(), ['Range', 'npt=0.000-']]);
     return true;
   }
 
-  private begin(key: StreamKey): void {
+  private begin(key: StreamKey, times: PublisherTimes): void {
     const { session } = this;
     const { services } = session;
-    this.startUs = session.nowUs;
     this.lastReportUs = session.nowUs;
     const publication = services.hub.publish(key, {
       id: session.id,
@@ -267,6 +265,7 @@ export class RtspPublisher {
       revoke: (reason) => session.close(reason),
     });
     this.publication = publication;
+    this.silence = new PublisherSilence(session.nowUs, times);
     const reorder = this.kind === 'udp' ? DEFAULT_REORDER_LIMITS : null;
     const medias = this.media.map(({ mappings, language, way }) => ({
       mappings: way === null ? [] : mappings,
@@ -297,7 +296,7 @@ export class RtspPublisher {
   }
 
   pause(request: RtspRequest): boolean {
-    if (this.key === null || this.kind === null) return false;
+    if (this.admitted === null || this.kind === null) return false;
     this.isRecording = false;
     this.session.reply(request, 200, this.session.sessionField());
     return true;
@@ -332,7 +331,7 @@ export class RtspPublisher {
       ingest.receiveRtcp(position, packet, nowUs);
       return;
     }
-    this.lastMediaUs = nowUs;
+    this.silence?.onMedia(nowUs);
     const stream = this.streams[position] ?? null;
     if (stream !== null) stream.receive(packet, nowUs);
     else ingest.receive(position, packet, nowUs);
@@ -368,18 +367,7 @@ export class RtspPublisher {
 
   /** '' while all is well, else why the publisher must go. */
   overdue(nowUs: number): string {
-    const { policy } = this;
-    if (policy === null || this.publication === null) return '';
-    if (this.lastMediaUs === 0) {
-      const waitedMs = (nowUs - this.startUs) / 1000;
-      return waitedMs > policy.firstPacketMs
-        ? `The publisher sent no media within ${policy.firstPacketMs / 1000} s (publish first-packet in policy.xml).`
-        : '';
-    }
-    const silentMs = (nowUs - this.lastMediaUs) / 1000;
-    return silentMs > policy.idleMs
-      ? `The publisher sent no media for ${policy.idleMs / 1000} s (publish idle in policy.xml).`
-      : '';
+    return this.silence?.overdue(nowUs) ?? '';
   }
 
   details(): SessionDetails {

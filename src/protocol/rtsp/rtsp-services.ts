@@ -1,8 +1,8 @@
 /** What RTSP sessions need of the server around them; tests give their own. */
 import type { AccessRequest } from '../../access/admission.ts';
-import type { Sink } from '../../media/sink.ts';
 import type { StreamHub } from '../../media/stream-hub.ts';
 import type { StreamKey } from '../../media/stream-key.ts';
+import type { PublisherTimes } from '../../runtime/publisher-silence.ts';
 import type { Logger } from '../../util/log.ts';
 import type { Timeout } from '../../util/tick-wheel.ts';
 import type { DatagramPorts } from './rtsp-datagrams.ts';
@@ -28,8 +28,7 @@ export interface RtspMulticastPolicy {
 
 /** What the policy says of one stream, as far as RTSP asks. */
 export interface RtspStreamPolicy {
-  readonly firstPacketMs: number;
-  readonly idleMs: number;
+  readonly publishTimes: PublisherTimes;
   /** How long a player of a stream that nobody publishes is held. */
   readonly waitMs: number;
   readonly publishLogin: RtspLogin;
@@ -62,25 +61,4 @@ export interface RtspServices {
   onRole(session: RtspSession): void;
   onClosed(session: RtspSession): void;
   onFault(error: unknown): void;
-}
-
-/** Towards the peer. */
-export interface RtspOutput {
-  write(bytes: Uint8Array): void;
-  writable(): boolean;
-  /** A sink to the same connection for a player. */
-  openSink(onEnd: (reason: string) => void): Sink;
-  /** What was written is still sent. */
-  close(): void;
-}
-
-/** Where the peer is. */
-export interface RtspPeer {
-  /** `address:port`. */
-  readonly remote: string;
-  /** Without port. */
-  readonly remoteAddress: string;
-  /** Address of ours that it reached. */
-  readonly localAddress: string;
-  readonly secure: boolean;
 }

@@ -1,11 +1,12 @@
 /**
  * The server's side of one RTSP connection (RFC 2326): requests in, answers out, at most one session that plays or
- * publishes. A state machine without sockets: bytes and time come in by calls, bytes go out through RtspOutput.
+ * publishes. A state machine without sockets: bytes and time come in by calls, bytes go out through SessionOutput.
  * Leaves out: RTSP 2.0, sessions that outlive their connection, pipelined sessions, requests of ours to the peer.
  */
 import { randomInt } from 'node:crypto';
 import type { LiveSession, SessionDetails, SessionRole } from '../../access/session-registry.ts';
 import type { StreamKey } from '../../media/stream-key.ts';
+import type { PeerAddress, SessionOutput } from '../../runtime/session-server.ts';
 import { ProtocolError, RejectedError } from '../../util/errors.ts';
 import { randomId } from '../../util/id.ts';
 import type { Logger } from '../../util/log.ts';
@@ -17,7 +18,7 @@ import { RtspAuthentication } from './rtsp-auth.ts';
 import { RtspBacklog } from './rtsp-backlog.ts';
 import { RtspPlayer } from './rtsp-player.ts';
 import { RtspPublisher } from './rtsp-publisher.ts';
-import type { RtspLogin, RtspOutput, RtspPeer, RtspServices } from './rtsp-services.ts';
+import type { RtspLogin, RtspServices } from './rtsp-services.ts';
 import { Base64Pieces, TUNNEL_ANSWER, tunnelCookie, tunnelRefusal } from './rtsp-tunnel.ts';
 
 const METHODS =
@@ -41,8 +42,8 @@ export class RtspSession implements LiveSession, RtspReaderOutput {
   userAgent = '';
   readonly log: Logger;
   readonly services: RtspServices;
-  readonly output: RtspOutput;
-  readonly peer: RtspPeer;
+  readonly output: SessionOutput;
+  readonly peer: PeerAddress;
   /** The Session field; guessing it must not be possible. */
   readonly token = randomId(16);
   closed = false;
@@ -67,7 +68,7 @@ export class RtspSession implements LiveSession, RtspReaderOutput {
   /** This connection is the POST of a tunnel. */
   private carries: { readonly session: RtspSession; readonly base64: Base64Pieces } | null = null;
 
-  constructor(services: RtspServices, output: RtspOutput, peer: RtspPeer, nowUs: number) {
+  constructor(services: RtspServices, output: SessionOutput, peer: PeerAddress, nowUs: number) {
     this.services = services;
     this.output = output;
     this.peer = peer;

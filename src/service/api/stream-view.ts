@@ -4,6 +4,7 @@ import type { LiveSession } from '../../access/session-registry.ts';
 import { CODECS, type CodecId } from '../../codec/codec-id.ts';
 import type { PublisherView } from '../../media/lineup.ts';
 import type { Stream } from '../../media/stream.ts';
+import { splitStreamText } from '../../media/stream-key.ts';
 import { defaultTrack, type Track } from '../../media/track.ts';
 import type { HttpRequest } from '../../runtime/http-listener.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
@@ -168,9 +169,7 @@ export class StreamView {
   }
 
   private describeIdle(text: string, description: string, host: string) {
-    const slash = text.lastIndexOf('/');
-    const app = text.slice(0, slash);
-    const name = text.slice(slash + 1);
+    const { app, name } = splitStreamText(text);
     return {
       id: streamId(text),
       name,
@@ -242,7 +241,6 @@ export class StreamView {
   }
 
   private describeClient(session: LiveSession) {
-    const slash = session.streamText.lastIndexOf('/');
     return {
       id: session.id,
       vhost: `vid-${this.context.serverId}`,
@@ -252,7 +250,7 @@ export class StreamView {
       swfUrl: '',
       tcUrl: session.tcUrl,
       url: session.streamText === '' ? '' : `/${session.streamText}`,
-      name: session.streamText.slice(slash + 1),
+      name: splitStreamText(session.streamText).name,
       type: srsClientType(session),
       publish: session.role === 'publisher',
       alive: Math.round((Date.now() - session.sinceMs) / 100) / 10,

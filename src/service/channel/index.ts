@@ -1,5 +1,5 @@
 /** Channels of the policy: started with the server, kept in step with it at every reload. */
-import { makeStreamKey } from '../../media/stream-key.ts';
+import { streamKeyOf } from '../../media/stream-key.ts';
 import type { ModuleContext, RunningModule, ServerModule } from '../../runtime/module.ts';
 import { RejectedError } from '../../util/errors.ts';
 import { Channel } from './channel.ts';
@@ -35,10 +35,8 @@ async function start(context: ModuleContext): Promise<RunningModule> {
 
 /** Null when no stream can have this name. */
 function open(context: ModuleContext, rule: ChannelRule): Channel | null {
-  const slash = rule.stream.lastIndexOf('/');
   try {
-    const key = makeStreamKey(rule.stream.slice(0, slash), rule.stream.slice(slash + 1));
-    return new Channel(context, key, rule);
+    return new Channel(context, streamKeyOf(rule.stream), rule);
   } catch (error) {
     if (!(error instanceof RejectedError)) throw error;
     context.log.error('channel.refused', { cause: error.message, where: rule.where });

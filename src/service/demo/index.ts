@@ -2,7 +2,7 @@
  * Registers the test channel under the name of the configuration (`live/demo`): an embedded FLV clip played in a loop
  * while somebody watches. It costs nothing otherwise: neither the clip is unpacked nor a timer runs.
  */
-import { makeStreamKey, type StreamKey } from '../../media/stream-key.ts';
+import { type StreamKey, streamKeyOf } from '../../media/stream-key.ts';
 import { FileChannel } from '../../media-file/file-channel.ts';
 import { FileSupply } from '../../media-file/file-supply.ts';
 import { openClip } from '../../media-file/memory-clip.ts';
@@ -24,8 +24,7 @@ async function start(context: ModuleContext): Promise<RunningModule> {
     if (key !== null && demo.enable && key.text === demo.name) return;
     remove();
     if (!demo.enable) return;
-    const slash = demo.name.lastIndexOf('/');
-    key = makeStreamKey(demo.name.slice(0, slash), demo.name.slice(slash + 1));
+    key = streamKeyOf(demo.name);
     source = makeSource(context);
     context.hub.registerOnDemand(key, source);
   };

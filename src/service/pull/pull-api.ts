@@ -4,6 +4,7 @@
  */
 
 import { channelSection } from '../../config/stream-source-section.ts';
+import { streamKeyOf } from '../../media/stream-key.ts';
 import { checkApiControl, readApiValues } from '../../runtime/api-control.ts';
 import { type HttpRequest, sendJson } from '../../runtime/http-listener.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
@@ -11,7 +12,7 @@ import { RejectedError } from '../../util/errors.ts';
 import { shownUrl } from '../../util/shown-url.ts';
 import type { PullChannel } from './pull-channel.ts';
 import { PULL_URL, type PullRule, type PullSource, pullSection, sortSources } from './pull-config.ts';
-import { keyOf, type PullService } from './pull-service.ts';
+import type { PullService } from './pull-service.ts';
 
 const PATH = '/api/v1/pulls';
 const METHODS = ['GET', 'HEAD', 'POST', 'DELETE'];
@@ -120,7 +121,7 @@ export class PullApi {
     const stream = String(values.get('stream') ?? '');
     if (stream.includes('*'))
       throw new RejectedError('bad-request', 'A pull of the API needs a stream without *.');
-    const key = keyOf(stream);
+    const key = streamKeyOf(stream);
     const { resolver } = this.context.configuration();
     if (!resolver.isAppAllowed('', key.app))
       throw new RejectedError(

@@ -2,7 +2,7 @@
 import { choice, duration, integer, section, text, toggle } from '../../config/setting.ts';
 
 export const PULL_URL =
-  /^(rtmps?|rtsps?|https?|srt|(udp|rtp|tcp|unix)(\+mpegts)?|rtsps?\+(tcp|udp|http|https)):\/\/[^\s<>"\\]{1,2000}$/i;
+  /^(rtmps?|rtsps?|https?|wheps?|webrtc|srt|(udp|rtp|tcp|unix)(\+mpegts)?|rtsps?\+(tcp|udp|http|https)):\/\/[^\s<>"\\]{1,2000}$/i;
 
 export const pullSection = section({
   name: 'source',
@@ -16,7 +16,8 @@ export const pullSection = section({
       {
         pattern: new RegExp(`^$|${PULL_URL.source}`, 'i'),
         phrase: 'is no URL that can be pulled, such as rtsp://192.0.2.20/main or rtmp://host/live/cam',
-        range: 'rtmp, rtmps, rtsp, rtsps, http, https (.flv, .ts, .m3u8), udp, rtp, tcp or srt URL',
+        range:
+          'rtmp, rtmps, rtsp, rtsps, http, https (.flv, .ts, .m3u8, /whep), whep, wheps, webrtc, udp, rtp, tcp or srt URL',
       },
       { text: 'User name and password may stand in it; they are never shown.', reload: 'live' },
     ),
@@ -30,7 +31,7 @@ export const pullSection = section({
       reload: 'live',
     }),
     verify: toggle(true, {
-      text: 'Whether the certificate of rtmps, rtsps and https must be one that this machine trusts.',
+      text: 'Whether the certificate of rtmps, rtsps, https and wheps must be one that this machine trusts.',
       reload: 'live',
     }),
     connectMs: duration(

@@ -2,7 +2,7 @@
 import { openPull } from '../../client/pull.ts';
 import { NamePattern } from '../../config/name-pattern.ts';
 import type { OnDemandSource } from '../../media/on-demand.ts';
-import { makeStreamKey, type StreamKey } from '../../media/stream-key.ts';
+import { type StreamKey, streamKeyOf } from '../../media/stream-key.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
 import { RejectedError } from '../../util/errors.ts';
 import { PullChannel, type PullOrigin, type PullWatcher } from './pull-channel.ts';
@@ -36,6 +36,7 @@ export class PullService implements PullWatcher {
       random: Math.random,
       open: openPull,
       userAgent: `Sluice/${context.version}`,
+      rtcCalls: context.rtcCalls,
       onFault: context.onFault,
     };
     context.hub.addOnDemandFinder((key) => this.find(key));
@@ -91,7 +92,7 @@ export class PullService implements PullWatcher {
   }
 
   private add(rule: PullRule, by: 'policy' | 'api'): PullChannel {
-    const key = keyOf(rule.stream);
+    const key = streamKeyOf(rule.stream);
     const urls = rule.sources.map(({ url }) => fillUrl(url, rule.stream, []));
     const channel = this.make({ key, rule, urls, by });
     this.named.set(rule.stream, channel);
@@ -155,12 +156,6 @@ export class PullService implements PullWatcher {
     this.isClosed = true;
     for (const channel of this.all()) this.remove(channel, 'the server is shutting down');
   }
-}
-
-/** Throws RejectedError when no stream can have this name. */
-export function keyOf(stream: string): StreamKey {
-  const slash = stream.lastIndexOf('/');
-  return makeStreamKey(stream.slice(0, Math.max(slash, 0)), stream.slice(slash + 1));
 }
 
 function isSameRule(a: PullRule, b: PullRule): boolean {

@@ -9,6 +9,7 @@ import type { Publication } from '../../media/publication.ts';
 import type { StreamHub } from '../../media/stream-hub.ts';
 import type { StreamKey } from '../../media/stream-key.ts';
 import type { Track } from '../../media/track.ts';
+import type { RtcCallsHolder } from '../../rtc/rtc-calls.ts';
 import { RejectedError } from '../../util/errors.ts';
 import { shownUrl, withoutSecrets } from '../../util/shown-url.ts';
 import type { PullSource } from './pull-config.ts';
@@ -32,6 +33,7 @@ export interface PullTools {
   readonly random: () => number;
   readonly open: (url: string, handlers: PullHandlers, options: PullOptions) => Pull;
   readonly userAgent: string;
+  readonly rtcCalls: RtcCallsHolder;
   readonly onFault: (error: unknown) => void;
 }
 
@@ -101,6 +103,7 @@ export class SourceRun implements PullHandlers {
         silenceMs: source.silenceMs,
         transport: source.transport,
         userAgent: tools.userAgent,
+        rtcCalls: tools.rtcCalls,
         nowUs: tools.nowUs,
         after: tools.after,
         onFault: tools.onFault,
@@ -134,12 +137,13 @@ export class SourceRun implements PullHandlers {
     const publication = this.publication ?? this.publish();
     if (publication === null) return;
     if (tracks !== null) this.setTracks(publication, tracks);
-    const { trackId, flags, dts, pts, duration, payload, config } = frame;
-    publication.write(trackId, flags, dts / 1000, pts / 1000, duration, payload, config);
+    const { trackId, flags, dts, pts, duration, payload, config, captureTime } = frame;
+    publication.write(trackId, flags, dts / 1000, pts / 1000, duration, payload, config, captureTime);
   }
 
   private publish(): Publication | null {
     const { id, key, place, owner, url } = this.options;
+    const canAsk = this.pull?.requestKeyFrame !== undefined;
     try {
       const publication = this.tools.hub.publish(key, {
         id,
@@ -149,6 +153,7 @@ export class SourceRun implements PullHandlers {
         via: [],
         rank: FIRST_PULL_RANK + place,
         source: owner,
+        ...(canAsk ? { requestKeyFrame: () => this.pull?.requestKeyFrame?.() } : {}),
         stateChanged: (state) => {
           if (state === 'active') this.options.onActive(this);
         },

@@ -6,7 +6,9 @@
  *
  * Left out: windows in which codecs or sizes of pictures change; they are refused with the time of the change.
  */
+
 import { createHash } from 'node:crypto';
+import { splitStreamText } from '../../media/stream-key.ts';
 import { MadePieces } from '../../media-file/made-pieces.ts';
 import { makeInitSegment, makeMp4Segment } from '../../media-file/vod-segment.ts';
 import type { RecordingIndex } from '../../recordings/recording-index.ts';
@@ -263,5 +265,5 @@ function fileName(stream: string, segments: readonly WindowSegment[]): string {
   const { startMs } = segments[0]!; // a window has segments
   const seconds = Math.round(segments.reduce((sum, one) => sum + one.endMs - one.startMs, 0) / 1000);
   const time = isoTime(startMs).slice(0, 19).replace('T', '_').replaceAll(':', '-');
-  return `${stream.slice(stream.lastIndexOf('/') + 1)}_${time}Z_${seconds}s.mp4`;
+  return `${splitStreamText(stream).name}_${time}Z_${seconds}s.mp4`;
 }

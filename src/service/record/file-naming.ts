@@ -4,6 +4,7 @@
  * Times are local. The usual place is that of smart_rtmpd for the application rec,
  * `<host>/<stream>/<day>/<time>`, and `<host>/<app>/<stream>/<day>/<time>` for others.
  */
+import { splitStreamText } from '../../media/stream-key.ts';
 import { readPath, safeLevel, safePath } from '../../recordings/safe-name.ts';
 import { REC_APP, type RecordPlan } from './record-config.ts';
 
@@ -152,9 +153,9 @@ export class NameReader {
       values.set(name, value);
     }
     const whole = readPath(values.get('path') ?? '') ?? '';
-    const slash = whole.lastIndexOf('/');
-    const app = readPath(values.get('app') ?? '') || (slash > 0 ? whole.slice(0, slash) : this.app);
-    const stream = readPath(values.get('stream') ?? '') || whole.slice(slash + 1);
+    const split = splitStreamText(whole);
+    const app = readPath(values.get('app') ?? '') || split.app || this.app;
+    const stream = readPath(values.get('stream') ?? '') || split.name;
     if (app === '' || app === null || stream === '') return null;
     return { vhost: values.get('vhost') ?? '', app, stream, startMs: timeOf(values) };
   }

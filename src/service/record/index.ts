@@ -2,9 +2,11 @@
  * Recording: what the policy and the API want recorded, the list of it, how long it stays, where it is sent, and the
  * addresses that list, play and control it.
  */
+
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Configuration } from '../../config/configuration.ts';
+import { splitStreamText } from '../../media/stream-key.ts';
 import { type ReadFileName, rebuildIndex } from '../../recordings/index-rebuild.ts';
 import type { RecordedFile } from '../../recordings/recording-entry.ts';
 import { RecordingIndex } from '../../recordings/recording-index.ts';
@@ -142,9 +144,9 @@ export function nameReader(resolver: Configuration['resolver']): ReadFileName {
 
 /** The rule that a file was recorded by may have another age by now; 0 = as the server's setting. */
 function ageOf(context: ModuleContext, file: RecordedFile): number {
-  const slash = file.stream.lastIndexOf('/');
+  const { app, name } = splitStreamText(file.stream);
   const { resolver } = context.configuration();
-  const { records } = resolver.resolve('', file.stream.slice(0, slash), file.stream.slice(slash + 1));
+  const { records } = resolver.resolve('', app, name);
   const rule = records.find((one) => one.name === file.recording);
   return rule?.maxAgeMs ?? 0;
 }

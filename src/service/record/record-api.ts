@@ -2,7 +2,7 @@
  * /api/v1/recordings: what is recorded (GET by stream and time, in pages; DELETE), what runs (GET active), and starting
  * and stopping (POST start, stop). nginx-rtmp's /control/record/start and /control/record/stop are the same by GET.
  */
-import { makeStreamKey, type StreamKey } from '../../media/stream-key.ts';
+import { makeStreamKey, type StreamKey, streamKeyOf } from '../../media/stream-key.ts';
 import type { RecordedFile, RecordedGap } from '../../recordings/recording-entry.ts';
 import { checkApiControl, readApiBody, readApiObject } from '../../runtime/api-control.ts';
 import { type HttpRequest, sendJson, sendText } from '../../runtime/http-listener.ts';
@@ -278,13 +278,12 @@ function keyOf(app: string | undefined, name = ''): StreamKey {
   if (name === '')
     throw new RejectedError('bad-request', 'Which stream? Say stream=live/cam, or app=live and stream=cam.');
   if (app !== undefined && app !== '') return makeStreamKey(app, name);
-  const slash = name.lastIndexOf('/');
-  if (slash < 0)
+  if (!name.includes('/'))
     throw new RejectedError(
       'bad-request',
       `Which application? Say stream=live/${name}, or app=live beside it.`,
     );
-  return makeStreamKey(name.slice(0, slash), name.slice(slash + 1));
+  return streamKeyOf(name);
 }
 
 function readTime(query: URLSearchParams, name: string, fallback: number): number {

@@ -4,7 +4,9 @@
  * span began, and microseconds in its file. They are the same in every window and never change; those of what is
  * still being written (`tail-`) may.
  */
+
 import { createHash } from 'node:crypto';
+import { splitStreamText } from '../../media/stream-key.ts';
 import { MadePieces } from '../../media-file/made-pieces.ts';
 import type { MediaFileCacheOptions } from '../../media-file/media-file-cache.ts';
 import { serializeVodPlaylist } from '../../media-file/vod-playlist.ts';
@@ -69,8 +71,7 @@ export class WindowPlayback {
   accepts(method: string, path: string, query: URLSearchParams): boolean {
     if (method !== 'GET' && method !== 'HEAD') return false;
     const [, stream, name] = ADDRESS.exec(path) ?? [];
-    if (stream === undefined || name === undefined || isDay(stream.slice(stream.lastIndexOf('/') + 1)))
-      return false;
+    if (stream === undefined || name === undefined || isDay(splitStreamText(stream).name)) return false;
     if (name === 'index.m3u8' || name === 'clip.mp4')
       return query.has('start') || query.has('end') || query.has('duration');
     return query.has('recording') && (SEGMENT.test(name) || INIT.test(name));

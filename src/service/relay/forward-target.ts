@@ -1,4 +1,5 @@
 /** From a forward rule and the stream that it applies to: where to connect, and what address to announce there. */
+import { callAddressOfStream, streamOfCall } from '../../client/webrtc/call-address.ts';
 import type { StreamKey } from '../../media/stream-key.ts';
 import type { ForwardRule } from './forward-config.ts';
 
@@ -21,7 +22,7 @@ export function resolveTarget(rule: ForwardRule, key: StreamKey, publisherHost: 
   const { host, port, scheme, where } = rule;
   const url = announcedUrl(rule, key, publisherHost);
   const bare = withoutLogin(url.split('?')[0]!);
-  const streamText = bare.split('/').slice(3).join('/');
+  const streamText = scheme === 'whip' ? streamOfCall(url) : bare.split('/').slice(3).join('/');
   const shown = `${bare} (${host.includes(':') ? `[${host}]` : host}:${port})`;
   return { scheme, host, port, url, streamText, shown, where };
 }
@@ -32,6 +33,7 @@ function withoutLogin(url: string): string {
 }
 
 function announcedUrl(rule: ForwardRule, key: StreamKey, publisherHost: string): string {
+  if (rule.scheme === 'whip') return callAddressOfStream(rule.rewrite, key.app, key.name, rule.appendsStream);
   if (rule.rewrite === '') {
     const host = publisherHost === '' ? rule.host : publisherHost;
     return `${rule.scheme}://${host.includes(':') ? `[${host}]` : host}/${key.app}/${key.name}`;

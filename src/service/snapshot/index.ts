@@ -11,7 +11,7 @@ import type { ModuleContext, RunningModule, ServerModule } from '../../runtime/m
 import { splitStreamPath } from '../../runtime/stream-path.ts';
 import { RejectedError } from '../../util/errors.ts';
 import { keyFrameMp4 } from '../../wire/mp4/key-frame-file.ts';
-import { findProgram } from './find-program.ts';
+import { findProgram } from '../../runtime/find-program.ts';
 import { JpegMaker } from './jpeg-maker.ts';
 import { PictureCache } from './picture-cache.ts';
 
