@@ -3,6 +3,7 @@
 // never run more than its program, whatever a publisher called the stream.
 
 const WAY_FACTS = {
+  webrtc: ['WebRTC', 'whep'],
   'http-flv': ['HTTP-FLV', 'flv'],
   'ws-flv': ['WS-FLV', 'flv'],
   'http-fmp4': ['HTTP-fMP4', 'mp4'],
@@ -17,7 +18,7 @@ const WAY_FACTS = {
   mp3: ['MP3', 'mp3'],
 };
 
-/** Ways to play in a browser, in the order in which they are tried. */
+/** Ways to play in a browser, in the order in which they are shown. */
 export const WAYS = Object.keys(WAY_FACTS);
 
 /** What a server is asked for that does not say what it offers. */
@@ -30,7 +31,9 @@ export function wayLabel(way) {
 /** The ways that the server offers for a stream, by the types of its addresses. */
 export function offeredWays(stream) {
   if (stream?.urls === undefined) return USUAL_WAYS;
-  const types = new Set(stream.urls.map(({ type }) => type.replace(/^(http|ws)s-/, '$1-')));
+  const types = new Set(
+    stream.urls.map(({ type }) => type.replace(/^(http|ws)s-/, '$1-').replace('http-whep', 'webrtc')),
+  );
   return WAYS.filter((way) => types.has(way) || types.has(`http-${way}`));
 }
 
@@ -74,7 +77,7 @@ export function streamPath(app, name) {
 export function playAddress(way, origin, app, name, extra = '') {
   const query = extra === '' ? '' : `?${extra}`;
   const base = way.startsWith('ws-') ? origin.replace(/^http/, 'ws') : origin;
-  return `${base}${streamPath(app, name)}.${WAY_FACTS[way][1]}${query}`;
+  return `${base}${streamPath(app, name)}${way === 'webrtc' ? '/' : '.'}${WAY_FACTS[way][1]}${query}`;
 }
 
 export function playerPage(app, name, way = '') {
@@ -98,30 +101,20 @@ function hexEscape(character) {
   return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
 }
 
-/** Command lines to publish to an RTMP address. */
-export function publishCommands(rtmpUrl) {
-  const target = shellWord(rtmpUrl);
-  const encode = '-c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 60 -c:a aac -b:a 128k';
+/** Command lines to publish to an address of RTMP, SRT or WHIP. */
+export function publishCommands(url) {
+  const isWhip = url.startsWith('http');
+  // SRT carries MPEG-TS, seven packets at a time.
+  const isSrt = url.startsWith('srt:');
+  const format = isWhip ? 'whip' : isSrt ? 'mpegts' : 'flv';
+  const target = `-f ${format} ${shellWord(isSrt ? `${url}&pkt_size=1316` : url)}`;
+  const sound = isWhip ? '-c:a libopus -ar 48000 -ac 2' : '-c:a aac';
+  const encode = `-c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 60 ${sound} -b:a 128k`;
   const picture = '-f lavfi -i testsrc2=size=1280x720:rate=30 -f lavfi -i sine=frequency=440';
   return {
-    file: `ffmpeg -re -i video.mp4 ${encode} -f flv ${target}`,
-    testPicture: `ffmpeg -re ${picture} ${encode} -f flv ${target}`,
+    file: `ffmpeg -re -i video.mp4 ${encode} ${target}`,
+    testPicture: `ffmpeg -re ${picture} ${encode} ${target}`,
   };
-}
-
-/** Command lines to watch and to keep a stream. */
-export function watchCommands(rtmpUrl, flvUrl, name) {
-  const file = `${name.replace(/[^A-Za-z0-9._-]/g, '_').replace(/^[-.]+/, '') || 'stream'}.mp4`;
-  return {
-    ffplay: `ffplay -fflags nobuffer -flags low_delay ${shellWord(rtmpUrl)}`,
-    vlc: `vlc --network-caching=300 ${shellWord(flvUrl)}`,
-    record: `ffmpeg -i ${shellWord(rtmpUrl)} -c copy ${file}`,
-  };
-}
-
-/** Where to publish by SRT what plays at `playUrl`; '' when that is none of SRT. */
-export function srtPublishAddress(playUrl) {
-  return playUrl.startsWith('srt:') ? playUrl.replace('streamid=read:', 'streamid=publish:') : '';
 }
 
 /** OBS wants server and key apart: the last part of the path, with its query, is the key. */
@@ -129,22 +122,4 @@ export function serverAndKey(rtmpUrl) {
   const query = rtmpUrl.indexOf('?');
   const slash = rtmpUrl.lastIndexOf('/', query === -1 ? undefined : query);
   return { server: rtmpUrl.slice(0, slash), key: rtmpUrl.slice(slash + 1) };
-}
-
-/** Markup that shows the player inside another page. */
-export function embedCode(origin, app, name) {
-  const address = `${origin}${playerPage(app, name)}&autostart=1&muted=1`
-    .replace(/&/g, '&amp;')
-    .replace(/"/g, '%22');
-  return `<iframe src="${address}" width="640" height="360" allow="autoplay; fullscreen; picture-in-picture"></iframe>`;
-}
-
-/** The stream that an address of SRS's player page means: ?stream=cam.flv&app=live. */
-export function fromSrsQuery(query) {
-  const name = (query.get('stream') ?? 'livestream').replace(/\.(flv|m3u8|ts|mp3|aac)$/i, '');
-  const isHls = /\.m3u8$/i.test(query.get('stream') ?? '');
-  const page = new URLSearchParams({ app: query.get('app') ?? 'live', stream: name });
-  if (isHls) page.set('way', 'hls');
-  if (/^(1|true)$/.test(query.get('autostart') ?? '')) page.set('autostart', '1');
-  return `/player.html?${page}`;
 }

@@ -19,6 +19,11 @@ const ICONS = {
   back: 'M11 5 4 12l7 7 1.4-1.400L7.8 13H20v-2H7.800l4.6-4.600z',
 };
 
+/** For pages that need more. */
+export function addIcons(more) {
+  Object.assign(ICONS, more);
+}
+
 /** An element with properties (className, href, title ...) and children (elements or text). */
 export function element(name, properties = {}, ...children) {
   const node = document.createElement(name);

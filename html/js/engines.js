@@ -4,11 +4,13 @@
 //   behindEdge()   seconds to the end of the newest segment, or null where there is no such thing
 //   latency(now)   seconds since the shown picture was received by the server, or null where the stream does not tell;
 //                  `now` is the server's clock, milliseconds since 1970
+//   link()         what a connection by WebRTC measures (LinkStatistics), or null
 //   timeline()     { start, end, position, live } in seconds: what can be sought through, or null
 //   seek(seconds)  in the time of the timeline; goLive() to its newest end
 //   close()
 
 const ENGINES = {
+  webrtc: async (...given) => (await import('./engine-webrtc.js')).openWebrtc(...given),
   'http-flv': async (...given) => (await import('./engine-mpegts.js')).openMpegts('flv', ...given),
   'ws-flv': async (...given) => (await import('./engine-mpegts.js')).openMpegts('flv', ...given),
   'http-ts': async (...given) => (await import('./engine-mpegts.js')).openMpegts('mpegts', ...given),
@@ -25,7 +27,15 @@ const ENGINES = {
 };
 
 /** What an engine answers that knows no more than the video element. */
-const PLAIN = { behindEdge: () => null, latency: () => null, timeline: () => null, seek() {}, goLive() {} };
+const PLAIN = {
+  position: null,
+  behindEdge: () => null,
+  latency: () => null,
+  link: () => null,
+  timeline: () => null,
+  seek() {},
+  goLive() {},
+};
 
 /** Starts the engine of a way on the video element; its library loads first, then `onReady` is called once. */
 export function startEngine(video, choice, events, onReady) {
@@ -46,9 +56,10 @@ export function startEngine(video, choice, events, onReady) {
       if (!closed) events.failed({});
     });
   return {
-    position: () => video.currentTime,
+    position: () => inner?.position?.() ?? video.currentTime,
     behindEdge: () => inner?.behindEdge() ?? null,
     latency: (now) => inner?.latency(now) ?? null,
+    link: () => inner?.link() ?? null,
     timeline: () => inner?.timeline() ?? null,
     seek: (seconds) => inner?.seek(seconds),
     goLive: () => inner?.goLive(),

@@ -12,6 +12,16 @@ function oneDecimal(value) {
   return value < 10 ? value.toFixed(1) : String(Math.round(value));
 }
 
+/** Of a publisher, as people write it. */
+export function protocolName(protocol) {
+  return protocol === 'webrtc' ? 'WebRTC' : protocol.toUpperCase();
+}
+
+/** Without the sign: "0", "0.4", "12". */
+export function percent(value) {
+  return value === 0 || value >= 10 ? String(Math.round(value)) : value.toFixed(1);
+}
+
 /** Seconds in the words of `t`, at most two units: "42 s", "5 min", "3 h 20 min", "4 d 2 h". */
 export function duration(seconds, t) {
   const whole = Math.max(0, Math.floor(seconds));

@@ -29,6 +29,7 @@ export class PlaySession {
   #startEngine;
   #onState;
   #onStream;
+  #onRefused;
   #timers;
   #random;
 
@@ -52,14 +53,25 @@ export class PlaySession {
   /**
    * `find()` resolves as StreamFinder does; `choose(stream or null)` gives `{ way, ... }` or null with nothing possible;
    * `startEngine(choice, events)` gives `{ position(), timeline(), close() }` and calls events.playing/waiting/ended/failed;
-   * `onState(name, details)`; `onStream(stream or null)`; `timers` = { set(run, ms), clear(handle) }.
+   * `onState(name, details)`; `onStream(stream or null)`; `onRefused(details)`: this way does not work, true when there is
+   * another one, which `choose` then gives; `timers` = { set(run, ms), clear(handle) }.
    */
-  constructor({ find, choose, startEngine, onState, onStream, timers, random = Math.random }) {
+  constructor({
+    find,
+    choose,
+    startEngine,
+    onState,
+    onStream,
+    onRefused = () => false,
+    timers,
+    random = Math.random,
+  }) {
     this.#find = find;
     this.#choose = choose;
     this.#startEngine = startEngine;
     this.#onState = onState;
     this.#onStream = onStream;
+    this.#onRefused = onRefused;
     this.#timers = timers;
     this.#random = random;
   }
@@ -175,7 +187,10 @@ export class PlaySession {
   }
 
   #failed(details) {
-    if (details?.impossible === true) {
+    if (details?.refused === true && this.#onRefused(details)) {
+      this.#stopEngine();
+      this.#begin();
+    } else if (details?.impossible === true || details?.refused === true) {
       this.#stopEngine();
       this.#enter('impossible', details);
     } else {

@@ -1,19 +1,20 @@
 // The facts beside the picture. Every number is measured here or told by the server; what is not known is not shown.
 
 import { element, setHidden, setText } from './dom.js';
-import { bitrate, duration, trackFacts } from './format.js';
+import { bitrate, duration, percent, protocolName, trackFacts } from './format.js';
 import { t } from './i18n.js';
 import { bufferedAhead } from './live-edge.js';
 import { leftOut } from './ways.js';
 
 /** Facts that need a word about how they are measured. */
-const NOTED = new Set(['buffer', 'behind', 'latency']);
+const NOTED = new Set(['buffer', 'behind', 'latency', 'network', 'loss']);
 
 const rows = new Map();
 
 /** Returns how many facts there are to show. `engine` is null while nothing plays; `now` as its `latency` wants it. */
 export function showFacts(list, { stream, video, engine, state, way, now }) {
   const playing = engine !== null && (state === 'playing' || state === 'stalled' || state === 'lost');
+  const link = playing ? engine.link() : null;
   const tracks = stream?.tracks.filter((track) => track.kind !== 'data') ?? [];
   const facts = {
     video: tracks
@@ -30,8 +31,11 @@ export function showFacts(list, { stream, video, engine, state, way, now }) {
     viewers: stream === null ? '' : String(stream.clients),
     since: stream !== null && stream.live_ms > 0 ? duration((Date.now() - stream.live_ms) / 1000, t) : '',
     publisher: publisherOf(stream),
-    latency: playing ? seconds(engine.latency(now)) : '',
-    buffer: playing ? seconds(bufferedAhead(video)) : '',
+    latency: playing && link === null ? seconds(engine.latency(now)) : '',
+    network: link === null ? '' : seconds(engine.latency(now), 2),
+    rtt: link === null || link.rttMs === null ? '' : `${Math.round(link.rttMs)} ms`,
+    loss: link === null || link.lossPercent === null ? '' : lossText(link),
+    buffer: playing && link === null ? seconds(bufferedAhead(video)) : '',
     behind: playing ? seconds(engine.behindEdge()) : '',
     dropped: playing ? droppedFrames(video) : '',
   };
@@ -64,11 +68,15 @@ function describeLeftOut({ label, reason }) {
 function publisherOf(stream) {
   const source = stream?.source ?? null;
   if (source === null) return '';
-  return source.protocol === 'demo' ? t('test.title') : `${source.protocol.toUpperCase()} ${source.remote}`;
+  return source.protocol === 'demo' ? t('test.title') : `${protocolName(source.protocol)} ${source.remote}`;
 }
 
-function seconds(value) {
-  return value === null ? '' : `${value.toFixed(1)} s`;
+function seconds(value, digits = 1) {
+  return value === null ? '' : `${value.toFixed(digits)} s`;
+}
+
+function lossText({ lossPercent, lost }) {
+  return lost === 0 ? '0 %' : t('facts.loss.value', { percent: percent(lossPercent), lost });
 }
 
 function droppedFrames(video) {

@@ -1,6 +1,5 @@
 // Addresses, command lines, embed code and QR code of the player page.
 import {
-  embedCode,
   isLoopback,
   playAddress,
   playerPage,
@@ -9,13 +8,12 @@ import {
   publishCommands,
   serverAndKey,
   shellWord,
-  srtPublishAddress,
-  watchCommands,
   withHost,
 } from './addresses.js';
 import { byId, copyRow, element, setHidden } from './dom.js';
 import { t } from './i18n.js';
 import { encodeQr } from './qr.js';
+import { embedCode, srtPublishAddress, watchCommands } from './watch-addresses.js';
 
 const LABELS = {
   rtmp: 'RTMP',
@@ -23,6 +21,8 @@ const LABELS = {
   rtsp: 'RTSP',
   rtsps: 'RTSPS',
   srt: 'SRT',
+  'http-whep': 'WebRTC (WHEP)',
+  'https-whep': 'WebRTC (https)',
   'http-flv': 'HTTP-FLV',
   'https-flv': 'HTTPS-FLV',
   'ws-flv': 'WS-FLV',
@@ -41,6 +41,11 @@ const LABELS = {
   'wss-fmp4': 'WSS-fMP4',
 };
 
+/** What the address of a type of the API is called. */
+export function playLabel(type) {
+  return LABELS[type] ?? type.toUpperCase();
+}
+
 /** Fills the four lists below the player. `stream` and `server` may be null: then from the page's own address. */
 export function showAddresses(asked, stream, server) {
   const host = printedHost(location.hostname, server);
@@ -56,9 +61,7 @@ export function showAddresses(asked, stream, server) {
     playAddress('http-flv', origin, asked.app, asked.name);
   const rows = (entries) => entries.map(([label, text, hint]) => copyRow(label, text, hint).row);
 
-  byId('address-list').replaceChildren(
-    ...rows(urls.map(({ type, url }) => [LABELS[type] ?? type.toUpperCase(), url])),
-  );
+  byId('address-list').replaceChildren(...rows(urls.map(({ type, url }) => [playLabel(type), url])));
   const watch = watchCommands(rtmp, flv, asked.name);
   const programs = [
     ['VLC', watch.vlc, t('programs.vlc')],

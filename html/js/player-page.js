@@ -39,6 +39,10 @@ let activeWay = null;
 let started = false;
 let linksShownFor = '';
 let server = null;
+/** Ways that were tried for this broadcast and failed, each with the reason as a text. */
+let refused = new Map();
+let refusedFor = 0;
+let note = '';
 const clock = new ServerClock();
 
 document.body.classList.toggle('is-framed', asked.framed);
@@ -63,7 +67,12 @@ const controls = new PlayerControls(video, {
 });
 
 const play = (choice, events) => {
-  engine = startEngine(video, choice, events, () => void controls.play());
+  note = '';
+  const noted = (text) => {
+    note = text;
+    refreshWays();
+  };
+  engine = startEngine(video, choice, { ...events, noted }, () => void controls.play());
   return engine;
 };
 const finder = new StreamFinder(asked.app, asked.name);
@@ -75,6 +84,7 @@ const session =
         startEngine: play,
         onState: showState,
         onStream: showStream,
+        onRefused: refuseWay,
         timers: { set: (run, ms) => setTimeout(run, ms), clear: (handle) => clearTimeout(handle) },
       })
     : new FileSession({
@@ -91,7 +101,10 @@ function begin() {
 
 function choose(found) {
   const facts = found ?? noStream;
-  activeWay = chooseWay(wishedWay, facts, abilities);
+  // Another broadcast of the same name may have other codecs.
+  if (found !== null && found.live_ms !== refusedFor) refused = new Map();
+  refusedFor = found?.live_ms ?? 0;
+  activeWay = chooseWay(wishedWay, facts, abilities, refused);
   refreshWays();
   if (activeWay === null) {
     const [first] = offeredWays(facts);
@@ -106,8 +119,16 @@ function choose(found) {
   return { ...check, way: activeWay, url, known, mediaSource, tracks: facts.tracks };
 }
 
+/** True when there is another way than the one that does not work. */
+function refuseWay({ reason, values, text }) {
+  refused.set(activeWay, text || t(reason, values));
+  if (chooseWay(wishedWay, stream ?? noStream, abilities, refused) !== null) return true;
+  refused.delete(activeWay);
+  return false;
+}
+
 function refreshWays() {
-  showWays({ stream: stream ?? noStream, activeWay, abilities });
+  showWays({ stream: stream ?? noStream, activeWay, abilities, refused, note });
 }
 
 function showState(name, details) {
@@ -121,9 +142,11 @@ function showState(name, details) {
   setHidden(byId('spinner'), !SPINNING.has(name));
   byId('stage').dataset.state = name;
   if (!silent) {
-    setText(byId('message-title'), t(`player.${name}`, texts[name]));
+    setText(byId('message-title'), details.refused ? t('player.refused') : t(`player.${name}`, texts[name]));
     const text =
-      name === 'impossible' ? t(details.reason, details.values) : t(`player.${name}.text`, texts[name]);
+      name === 'impossible'
+        ? details.text || t(details.reason, details.values)
+        : t(`player.${name}.text`, texts[name]);
     setText(byId('message-text'), text);
   }
   controls.setLive(name === 'playing' || name === 'stalled');
@@ -166,6 +189,7 @@ function showLinks() {
 
 byId('way').addEventListener('change', () => {
   wishedWay = byId('way').value;
+  refused.delete(wishedWay);
   const address = new URL(location.href);
   address.searchParams.set('way', wishedWay);
   history.replaceState(null, '', address);

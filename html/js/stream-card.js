@@ -1,12 +1,12 @@
 // One stream of the list, kept up to date in place.
 import { offeredWays, playerPage, wayLabel } from './addresses.js';
 import { element, icon, setHidden, setText } from './dom.js';
-import { bitrate, duration, streamFacts } from './format.js';
+import { bitrate, duration, protocolName, streamFacts } from './format.js';
 import { t } from './i18n.js';
 import { posterOf } from './posters.js';
 
 /** The others are on the player page. */
-const ON_CARD = new Set(['http-flv', 'hls', 'll-hls', 'dash']);
+const ON_CARD = new Set(['webrtc', 'http-flv', 'hls', 'll-hls', 'dash']);
 
 export class StreamCard {
   /** `isTest`: the built-in channel, which has a picture of its own and no publisher to name. */
@@ -90,7 +90,7 @@ function numbersOf(stream) {
 
 function publisherOf(stream) {
   if (stream.source === null) return '';
-  return t('card.from', { protocol: stream.source.protocol.toUpperCase(), remote: stream.source.remote });
+  return t('card.from', { protocol: protocolName(stream.source.protocol), remote: stream.source.remote });
 }
 
 function initials(name) {

@@ -51,6 +51,8 @@ const FORMS = {
   dash: DASH,
   'll-dash': DASH,
 };
+/** Sound of other codecs is converted by the server. */
+const WEBRTC_VIDEO = new Set(['h264', 'h265', 'vp8', 'vp9', 'av1']);
 /** One sound track alone, played by the browser itself. */
 const SOUND = {
   aac: { codec: 'aac', type: 'audio/aac', reason: 'why.aac.codec' },
@@ -64,6 +66,7 @@ export function browserAbilities(scope = globalThis) {
   const canPlay = (type) => probe !== undefined && probe.canPlayType(type) !== '';
   return {
     mediaSource: Source !== undefined,
+    webRtc: typeof scope.RTCPeerConnection === 'function',
     nativeHls: canPlay('application/vnd.apple.mpegurl'),
     canPlay,
     /** MP3 as it is, outside of MP4: what players make of it where the form is not MP4 already. */
@@ -84,6 +87,7 @@ export function browserAbilities(scope = globalThis) {
 export function checkWay(way, stream, abilities) {
   const sound = SOUND[way];
   if (sound !== undefined) return checkSound(sound, stream, abilities);
+  if (way === 'webrtc') return checkWebrtc(stream, abilities);
   const form = FORMS[way];
   const isHls = way === 'hls' || way === 'll-hls';
   if (!abilities.mediaSource && !(isHls && abilities.nativeHls)) return refuse(form.unsupported);
@@ -108,9 +112,33 @@ function checkSound({ codec, type, reason }, stream, abilities) {
   return accept(firstTrack(stream, 'video') === null ? '' : 'why.soundOnly', {}, false, true);
 }
 
-/** The way to begin with: the wished one when it works, else the first that works, else null. */
-export function chooseWay(wished, stream, abilities) {
-  const offered = offeredWays(stream);
+// What this browser cannot decode the server may convert; when it cannot, it says so.
+function checkWebrtc(stream, abilities) {
+  if (!abilities.webRtc) return refuse('why.webrtc.unsupported');
+  const video = firstTrack(stream, 'video');
+  const audio = firstTrack(stream, 'audio');
+  const isMissing = (track) => track?.left_out?.webrtc !== undefined;
+  if (video !== null && (!WEBRTC_VIDEO.has(video.codec) || isMissing(video)))
+    return refuse('why.webrtc.codec', { codec: video.label });
+  if (!isMissing(audio))
+    return accept('', {}, video !== null || audio === null, audio !== null || video === null);
+  const values = { codec: audio.label };
+  return video === null ? refuse('why.webrtc.codec', values) : accept('why.silent', values, true, false);
+}
+
+/**
+ * The way to begin with: the wished one when it works, else the first that works, else null. `refused` are ways that
+ * have failed. WebRTC needs more of the network and of the server than the others, so it comes first only for what was
+ * published by WebRTC and passes as it is, and after FLV otherwise.
+ */
+export function chooseWay(wished, stream, abilities, refused = new Set()) {
+  const all = offeredWays(stream).filter((way) => !refused.has(way));
+  const isRtc = (way) => way === 'webrtc';
+  const isFlv = (way) => /-flv$/.test(way);
+  const offered =
+    stream.source?.protocol === 'webrtc'
+      ? all
+      : [...all.filter(isFlv), ...all.filter(isRtc), ...all.filter((way) => !isFlv(way) && !isRtc(way))];
   const works = (way) => checkWay(way, stream, abilities).works;
   if (offered.includes(wished) && works(wished)) return wished;
   // Sound in place of a picture is nothing that anybody wants without having asked for it.
@@ -120,7 +148,7 @@ export function chooseWay(wished, stream, abilities) {
 
 /** What the server leaves out of a way: `{ label, reason }` of each track. */
 export function leftOut(way, stream) {
-  const feeds = FORMS[way]?.feeds ?? [];
+  const feeds = way === 'webrtc' ? ['webrtc'] : (FORMS[way]?.feeds ?? []);
   return stream.tracks.flatMap((track) =>
     feeds.flatMap((feed) =>
       track.left_out?.[feed] === undefined ? [] : [{ label: track.label, reason: track.left_out[feed] }],

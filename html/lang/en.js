@@ -42,6 +42,8 @@ export const dictionary = {
   'publish.obs.server': 'Server',
   'publish.obs.key': 'Stream key',
   'publish.obs.where': 'OBS: Settings, Stream, service “Custom…”.',
+  'publish.obs.whip': 'OBS 30 or newer: Settings, Stream, service “WHIP”. Leave the token empty.',
+  'publish.browser': 'From this browser',
   'publish.ffmpeg.test': 'A test picture',
   'publish.ffmpeg.file': 'A video file',
   'publish.more': 'Other programs and hardware encoders',

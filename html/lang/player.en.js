@@ -29,6 +29,7 @@ export const dictionary = {
   'player.paused': 'Paused',
   'player.paused.text': 'Press play to go on with what is live then.',
   'player.impossible': 'This browser cannot play it',
+  'player.refused': 'It does not play this way',
   'player.unreachable': 'The server does not answer',
   'player.unreachable.text': 'This page keeps trying. Check that Sluice runs and that the network works.',
   'why.hls.unsupported':
@@ -90,6 +91,16 @@ export const dictionary = {
   'facts.latency': 'Delay',
   'facts.latency.note':
     'From the arrival at the server to the screen, by the times that the stream carries. The delay of encoder and upload comes on top.',
+  'facts.network': 'Delay',
+  'facts.network.note':
+    'Estimated: half the round trip to the server, and what waits in this browser. The delay of encoder and upload comes on top.',
+  'facts.rtt': 'Round trip',
+  'facts.loss': 'Packets lost',
+  'facts.loss.note': 'Of the last seconds, and in all. What is lost is sent again when there is time.',
+  'facts.loss.value': '{percent} % ({lost} in all)',
+  'why.webrtc.unsupported': 'This browser has no WebRTC, or it is switched off.',
+  'why.webrtc.codec': '{codec} cannot be carried by WebRTC. Take HLS or fMP4.',
+  'why.fellBack': '{reason} Playing by {way} instead.',
   'seek.label': 'Position',
   'seek.live': 'LIVE',
   'seek.behind': '{time} behind live',

@@ -40,6 +40,8 @@ export const dictionary = {
   'publish.obs.server': '服务器',
   'publish.obs.key': '推流码',
   'publish.obs.where': 'OBS：设置 → 直播 → 服务选择“自定义…”。',
+  'publish.obs.whip': 'OBS 30 以上：设置 → 直播 → 服务选择“WHIP”，令牌留空。',
+  'publish.browser': '用浏览器推流',
   'publish.ffmpeg.test': '推送测试画面',
   'publish.ffmpeg.file': '推送视频文件',
   'publish.more': '其他软件和硬件编码器',

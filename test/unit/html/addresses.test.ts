@@ -22,7 +22,10 @@ interface Addresses {
   fromSrsQuery(query: URLSearchParams): string;
 }
 
-const page = await loadPageModule<Addresses>('js/addresses.js');
+const page = {
+  ...(await loadPageModule<Addresses>('js/addresses.js')),
+  ...(await loadPageModule<Partial<Addresses>>('js/watch-addresses.js')),
+} as Addresses;
 
 test('addresses: the printed host is one that another machine can reach', () => {
   const server = { addresses: ['192.168.1.5', 'fd00::2'], host: '127.0.0.1' };
@@ -63,6 +66,10 @@ test('addresses: playing uses the origin of the page', () => {
     'wss://h:8181/live/cam.flv?token=x',
   );
   assert.equal(page.playAddress('hls', 'http://h', 'live', 'a b'), 'http://h/live/a%20b.m3u8');
+  assert.equal(
+    page.playAddress('webrtc', origin, 'live', 'a b', 'k=1'),
+    'https://h:8181/live/a%20b/whep?k=1',
+  );
   assert.equal(page.streamPath('live/sub', '大门?#'), '/live/sub/%E5%A4%A7%E9%97%A8%3F%23');
 });
 
@@ -120,6 +127,20 @@ test('addresses: bookmarks of the SRS player page', () => {
   ];
   for (const [query, expected] of cases)
     assert.equal(page.fromSrsQuery(new URLSearchParams(query)), expected, query);
+});
+
+test('addresses: ffmpeg publishes MPEG-TS by SRT, FLV by RTMP, Opus by WHIP', () => {
+  const srt = page.publishCommands('srt://h:9000?streamid=publish:live/cam');
+  for (const command of Object.values(srt))
+    assert.ok(command.endsWith(' -f mpegts "srt://h:9000?streamid=publish:live/cam&pkt_size=1316"'), command);
+  assert.ok(
+    page.publishCommands('rtmp://h/live/cam').file.endsWith(' -c:a aac -b:a 128k -f flv rtmp://h/live/cam'),
+  );
+  const whip = page.publishCommands('http://h:8080/live/cam/whip').testPicture;
+  assert.ok(
+    whip.endsWith(' -c:a libopus -ar 48000 -ac 2 -b:a 128k -f whip http://h:8080/live/cam/whip'),
+    whip,
+  );
 });
 
 test('addresses: where to publish by SRT', () => {

@@ -7,8 +7,8 @@ import { HTML_FOLDER, loadPageModule } from './page-module.ts';
 
 type Dictionary = Readonly<Record<string, string>>;
 
-/** Texts of all pages, of the player, and of recordings and files. */
-const PARTS = ['', 'player.', 'archive.'];
+/** Texts of all pages, of the player, of the publish page, of WebRTC for both, and of recordings and files. */
+const PARTS = ['', 'player.', 'publish.', 'rtc.', 'archive.'];
 
 async function dictionaryOf(language: string): Promise<Dictionary> {
   const all: Record<string, string> = {};
@@ -85,7 +85,7 @@ test('dictionaries: every key that the pages use exists, and none is left over',
   assert.ok(whole.size > 60, `only ${whole.size} keys found: the search is broken`);
   assert.deepEqual(
     [...beginnings].sort((a, b) => a.localeCompare(b)),
-    ['facts.', 'player.', 'sort.', 'state.', 'tab.'],
+    ['facts.', 'player.', 'send.', 'send.number.', 'send.source.', 'sort.', 'state.', 'tab.'],
   );
   for (const key of whole) assert.ok(key in english, `${key} is used and not in the dictionaries`);
   const unused = Object.keys(english).filter((key) => {
@@ -122,7 +122,7 @@ test('pages: no inline script, style or handler, so that the strict policy holds
   for (const [path, text] of ofType('.html')) {
     assert.doesNotMatch(text, /<script(?![^>]*\bsrc=)/i, path);
     assert.doesNotMatch(text, /<style|\sstyle=|\son[a-z]+=|javascript:/i, path);
-    assert.match(text, /<meta name="viewport"|srs-player/, path);
+    assert.match(text, /<meta name="viewport"|srs-player|webrtc-page/, path);
   }
   for (const [path, text] of scripts) {
     assert.doesNotMatch(
@@ -174,7 +174,7 @@ test('pages: the first page needs less than 60 KB, players apart', () => {
   const bytes = [...needed].reduce((sum, path) => sum + Buffer.byteLength(files.get(path)!), 0);
   assert.ok(bytes < MAX_FIRST_PAGE_BYTES, `${bytes} bytes`);
   assert.ok(
-    ![...needed].some((path) => /engine|player-page|qr|archive|recordings/.test(path)),
+    ![...needed].some((path) => /engine|player-page|qr|archive|recordings|rtc/.test(path)),
     'the first page loads parts of the player',
   );
 });

@@ -11,10 +11,12 @@ interface Track {
   readonly left_out?: Readonly<Record<string, string>>;
 }
 interface Stream {
+  readonly source?: { readonly protocol: string } | null;
   readonly tracks: readonly Track[];
   readonly urls?: readonly { readonly type: string }[];
 }
 interface Abilities {
+  readonly webRtc: boolean;
   readonly mediaSource: boolean;
   readonly nativeHls: boolean;
   readonly bareMp3: boolean;
@@ -30,7 +32,12 @@ interface Check {
 }
 interface Ways {
   checkWay(way: string, stream: Stream, abilities: Abilities): Check;
-  chooseWay(wished: string, stream: Stream, abilities: Abilities): string | null;
+  chooseWay(
+    wished: string,
+    stream: Stream,
+    abilities: Abilities,
+    refused?: ReadonlySet<string>,
+  ): string | null;
   leftOut(way: string, stream: Stream): { label: string; reason: string }[];
 }
 interface Addresses {
@@ -42,13 +49,16 @@ const { checkWay, chooseWay, leftOut } = await loadPageModule<Ways>('js/ways.js'
 const { WAYS, offeredWays } = await loadPageModule<Addresses>('js/addresses.js');
 
 const chrome: Abilities = {
+  webRtc: true,
   mediaSource: true,
   nativeHls: false,
   bareMp3: true,
   canPlay: () => true,
   canDecode: (_kind, mime) => !mime.startsWith('hvc1') && mime !== 'ac-3' && mime !== 'mp4a.40.34',
 };
+const withoutWebRtc: Abilities = { ...chrome, webRtc: false };
 const iphone: Abilities = {
+  webRtc: false,
   mediaSource: false,
   nativeHls: true,
   bareMp3: false,
@@ -56,6 +66,7 @@ const iphone: Abilities = {
   canDecode: () => true,
 };
 const ancient: Abilities = {
+  webRtc: false,
   mediaSource: false,
   nativeHls: false,
   bareMp3: false,
@@ -71,6 +82,12 @@ const aac: Track = { kind: 'audio', codec: 'aac', label: 'AAC', mime: 'mp4a.40.2
 const ac3: Track = { kind: 'audio', codec: 'ac3', label: 'AC-3', mime: 'ac-3' };
 const mp3: Track = { kind: 'audio', codec: 'mp3', label: 'MP3', mime: 'mp4a.40.34' };
 const g711: Track = { kind: 'audio', codec: 'g711a', label: 'G.711 A-law', mime: '' };
+
+/** As the API calls the address of a way. */
+function typeOf(way: string): string {
+  if (way === 'webrtc') return 'http-whep';
+  return /^(http|ws)-/.test(way) ? way : `http-${way}`;
+}
 
 /** One way of each form. */
 const FORMS = ['http-flv', 'http-ts', 'ws-fmp4', 'hls', 'll-hls', 'dash', 'aac', 'mp3'];
@@ -155,34 +172,70 @@ test('ways: only what the server names is offered', () => {
   assert.deepEqual(offeredWays(null), ['http-flv', 'ws-flv', 'hls']);
   assert.deepEqual(offeredWays({}), ['http-flv', 'ws-flv', 'hls']);
   assert.deepEqual(offeredWays(typed('rtmp', 'rtmps')), []);
-  assert.deepEqual(offeredWays(typed('https-ll-hls', 'wss-ts', 'https-dash', 'http-mp3', 'https-flv')), [
-    'http-flv',
-    'ws-ts',
-    'll-hls',
-    'dash',
-    'mp3',
-  ]);
-  const all = WAYS.map((way) => (/^(http|ws)-/.test(way) ? way : `http-${way}`));
+  assert.deepEqual(
+    offeredWays(typed('https-ll-hls', 'wss-ts', 'https-dash', 'https-whep', 'http-mp3', 'https-flv')),
+    ['webrtc', 'http-flv', 'ws-ts', 'll-hls', 'dash', 'mp3'],
+  );
+  const all = WAYS.map(typeOf);
   assert.deepEqual(offeredWays(typed(...all)), WAYS);
 });
 
 test('ways: the wished one is taken when it works', () => {
-  const urls = WAYS.map((way) => ({ type: /^(http|ws)-/.test(way) ? way : `http-${way}` }));
+  const urls = WAYS.map((way) => ({ type: typeOf(way) }));
   const cases: [wished: string, tracks: Track[], browser: Abilities, way: string | null][] = [
     ['hls', [h264, aac], chrome, 'hls'],
     ['', [h264, aac], chrome, 'http-flv'],
     ['nonsense', [h264, aac], chrome, 'http-flv'],
-    ['http-flv', [av1], chrome, 'http-fmp4'],
+    ['http-flv', [av1], chrome, 'webrtc'],
+    ['http-flv', [av1], withoutWebRtc, 'http-fmp4'],
     ['http-flv', [h264, aac], iphone, 'hls'],
     ['ll-hls', [h264, aac], iphone, 'll-hls'],
-    ['http-flv', [h265], chrome, null],
+    // The server may convert it, or say why it cannot.
+    ['http-flv', [h265], chrome, 'webrtc'],
     // Sound in place of a picture only for those who ask for it.
-    ['http-flv', [h265, aac], chrome, null],
+    ['http-flv', [h265, aac], withoutWebRtc, null],
     ['aac', [h265, aac], chrome, 'aac'],
   ];
   for (const [wished, tracks, browser, way] of cases)
     assert.equal(chooseWay(wished, { tracks, urls }, browser), way, `${wished} ${JSON.stringify(tracks)}`);
   assert.equal(chooseWay('dash', { tracks: [h264], urls: [{ type: 'http-hls' }] }, chrome), 'hls');
+});
+
+test('ways: WebRTC first for what was published by it, else after FLV; what failed is passed over', () => {
+  const urls = WAYS.map((way) => ({ type: typeOf(way) }));
+  const usual = { tracks: [h264, aac], urls, source: { protocol: 'rtmp' } };
+  const browser = { ...usual, source: { protocol: 'webrtc' } };
+  const refused = (...ways: string[]) => new Set(ways);
+  assert.equal(chooseWay('', usual, chrome), 'http-flv');
+  assert.equal(chooseWay('', usual, chrome, refused('http-flv', 'ws-flv')), 'webrtc');
+  assert.equal(chooseWay('webrtc', usual, chrome), 'webrtc');
+  assert.equal(chooseWay('webrtc', usual, chrome, refused('webrtc')), 'http-flv');
+  assert.equal(chooseWay('', browser, chrome), 'webrtc');
+  assert.equal(chooseWay('', browser, chrome, refused('webrtc')), 'http-flv');
+  assert.equal(chooseWay('', browser, withoutWebRtc), 'http-flv');
+});
+
+test('ways: what WebRTC cannot carry', () => {
+  const check = (...tracks: Track[]) => checkWay('webrtc', { tracks }, chrome);
+  const outOf = (track: Track): Track => ({ ...track, left_out: { webrtc: 'it is not converted' } });
+  assert.equal(checkWay('webrtc', { tracks: [h264] }, withoutWebRtc).reason, 'why.webrtc.unsupported');
+  assert.deepEqual(check(h264, g711), {
+    works: true,
+    reason: '',
+    values: {},
+    hasVideo: true,
+    hasAudio: true,
+  });
+  assert.deepEqual(check(h264), { works: true, reason: '', values: {}, hasVideo: true, hasAudio: false });
+  assert.deepEqual(check(), { works: true, reason: '', values: {}, hasVideo: true, hasAudio: true });
+  assert.equal(check({ ...h264, codec: 'mjpeg' }).reason, 'why.webrtc.codec');
+  assert.equal(check(outOf(h264), aac).works, false);
+  assert.equal(check(outOf(aac)).works, false);
+  const silent = check(h264, outOf(aac));
+  assert.deepEqual([silent.works, silent.reason, silent.hasAudio], [true, 'why.silent', false]);
+  assert.deepEqual(leftOut('webrtc', { tracks: [outOf(aac)] }), [
+    { label: 'AAC', reason: 'it is not converted' },
+  ]);
 });
 
 test('ways: what the server leaves out is told for the way that is played', () => {
