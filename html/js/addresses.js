@@ -22,7 +22,7 @@ const WAY_FACTS = {
 export const WAYS = Object.keys(WAY_FACTS);
 
 /** What a server is asked for that does not say what it offers. */
-const USUAL_WAYS = ['http-flv', 'ws-flv', 'hls'];
+const USUAL_WAYS = ['webrtc', 'http-flv', 'ws-flv', 'hls'];
 
 export function wayLabel(way) {
   return WAY_FACTS[way][0];

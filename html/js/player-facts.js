@@ -7,7 +7,7 @@ import { bufferedAhead } from './live-edge.js';
 import { leftOut } from './ways.js';
 
 /** Facts that need a word about how they are measured. */
-const NOTED = new Set(['buffer', 'behind', 'latency', 'network', 'loss']);
+const NOTED = new Set(['buffer', 'behind', 'latency', 'loss']);
 
 const rows = new Map();
 
@@ -31,8 +31,7 @@ export function showFacts(list, { stream, video, engine, state, way, now }) {
     viewers: stream === null ? '' : String(stream.clients),
     since: stream !== null && stream.live_ms > 0 ? duration((Date.now() - stream.live_ms) / 1000, t) : '',
     publisher: publisherOf(stream),
-    latency: playing && link === null ? seconds(engine.latency(now)) : '',
-    network: link === null ? '' : seconds(engine.latency(now), 2),
+    latency: playing ? seconds(engine.latency(now), link === null ? 1 : 2) : '',
     rtt: link === null || link.rttMs === null ? '' : `${Math.round(link.rttMs)} ms`,
     loss: link === null || link.lossPercent === null ? '' : lossText(link),
     buffer: playing && link === null ? seconds(bufferedAhead(video)) : '',
@@ -40,6 +39,8 @@ export function showFacts(list, { stream, video, engine, state, way, now }) {
     dropped: playing ? droppedFrames(video) : '',
   };
   for (const [key, text] of Object.entries(facts)) showRow(list, key, text);
+  // Without times of the server in the stream, the delay is put together from what the browser measures.
+  rows.get('latency').group.title = t(link === null ? 'facts.latency.note' : 'facts.latency.measured');
   return Object.values(facts).filter((text) => text !== '').length;
 }
 

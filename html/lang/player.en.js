@@ -91,8 +91,7 @@ export const dictionary = {
   'facts.latency': 'Delay',
   'facts.latency.note':
     'From the arrival at the server to the screen, by the times that the stream carries. The delay of encoder and upload comes on top.',
-  'facts.network': 'Delay',
-  'facts.network.note':
+  'facts.latency.measured':
     'Estimated: half the round trip to the server, and what waits in this browser. The delay of encoder and upload comes on top.',
   'facts.rtt': 'Round trip',
   'facts.loss': 'Packets lost',

@@ -83,8 +83,8 @@ export const dictionary = {
   'facts.picture': '画面',
   'facts.latency': '延迟',
   'facts.latency.note': '从到达服务器到显示在屏幕上，按流中携带的时间计算，不含编码和上行的延迟。',
-  'facts.network': '延迟',
-  'facts.network.note': '估算值：到服务器往返时间的一半，加上浏览器中等待播放的部分，不含编码和上行的延迟。',
+  'facts.latency.measured':
+    '估算值：到服务器往返时间的一半，加上浏览器中等待播放的部分，不含编码和上行的延迟。',
   'facts.rtt': '往返时间',
   'facts.loss': '丢包',
   'facts.loss.note': '最近几秒的比例和总数。丢失的包来得及时会重发。',

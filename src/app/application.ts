@@ -19,6 +19,7 @@ import {
   type ServerModule,
   TargetRegistry,
 } from '../runtime/module.ts';
+import { VideoConversions } from '../runtime/video-conversions.ts';
 import { makeStartWorker } from '../runtime/worker-thread.ts';
 import { WorkerSoundConverter } from '../transcode/sound-converter.ts';
 import { soundConverterSettings } from '../transcode/transcode-config.ts';
@@ -116,6 +117,7 @@ export class Application {
       http: this.http,
       endpoints: new EndpointList(),
       targets: new TargetRegistry(),
+      videoConversions: new VideoConversions(),
       certificates,
       limits: this.limits,
       log: this.log,

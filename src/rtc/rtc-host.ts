@@ -152,6 +152,7 @@ export class RtcHost {
         description,
         certificate: this.certificate,
         locals,
+        ...(this.data.consentMs === undefined ? {} : { consentTimeoutMs: this.data.consentMs }),
         feed: this.feeds.get(message.feed)?.store ?? null,
         makeEstimator: () => new BandwidthEstimator(),
       },

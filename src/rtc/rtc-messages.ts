@@ -11,6 +11,8 @@ export interface RtcThreadData {
   /** 0 = any. */
   readonly port: number;
   readonly tcp: boolean;
+  /** Peers that call are gone when nothing is heard of them for so long; 30 s when it is not given. */
+  readonly consentMs?: number;
   /** One 32-bit count of the messages that the thread has taken. */
   readonly taken: SharedArrayBuffer;
   readonly certificate: { readonly key: string; readonly cert: string };

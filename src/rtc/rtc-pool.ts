@@ -14,6 +14,7 @@ export interface RtcPoolOptions {
   /** Of the first thread; the others have the numbers after it. 0 = any. */
   readonly port: number;
   readonly tcp: boolean;
+  readonly consentMs?: number;
   readonly certificate: { readonly key: string; readonly cert: string };
   readonly maxConnections: number;
   readonly onTrouble: (event: string, cause: string) => void;
@@ -37,11 +38,17 @@ export class RtcPool {
   }
 
   private async startThread(at: number): Promise<void> {
-    const { startWorker, hosts, port, tcp, certificate, onTrouble } = this.options;
+    const { startWorker, hosts, port, tcp, consentMs, certificate, onTrouble } = this.options;
     const links = new Map<string, RtcLink>();
     const thread: RtcThread = new RtcThread(
       startWorker,
-      { hosts, port: port === 0 ? 0 : port + at, tcp, certificate },
+      {
+        hosts,
+        port: port === 0 ? 0 : port + at,
+        tcp,
+        certificate,
+        ...(consentMs === undefined ? {} : { consentMs }),
+      },
       {
         onKeyNeeded: (feed) => {
           for (const link of links.values()) if (link.feedId === feed) link.requestKey();

@@ -39,6 +39,8 @@ export interface RtcTransportOptions {
   readonly certificate: TlsCertificate;
   /** Of ours, when we call. */
   readonly locals: readonly LocalCandidate[];
+  /** Of a peer that calls: without a sign of it for so long it is gone. */
+  readonly consentTimeoutMs?: number;
   /** Set when SRTP profiles other than the usual order are wanted (RFC 5764 numbers). */
   readonly srtpProfiles?: readonly number[];
 }
@@ -72,7 +74,11 @@ export class RtcTransport {
     if (!description.isCaller) {
       this.agent = null;
       this.lite = new IceLiteAgent(
-        { local, remoteUfrag: remoteIce.ufrag === '' ? null : remoteIce.ufrag },
+        {
+          local,
+          remoteUfrag: remoteIce.ufrag === '' ? null : remoteIce.ufrag,
+          ...(options.consentTimeoutMs === undefined ? {} : { consentTimeoutMs: options.consentTimeoutMs }),
+        },
         { send: (bytes, to) => events.send(bytes, to), selected: onSelected },
         nowUs,
       );

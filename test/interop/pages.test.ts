@@ -272,7 +272,15 @@ test('pages: every page fits a narrow phone', { skip }, async (context) => {
   site.recording = new Set();
   site.recorded = ['10-00-00.mp4'];
   const day = '/#recordings/live%2Fcam/2026-01-02';
-  for (const path of ['/', day, '/#vod/films', '/player.html?stream=x', '/docs/', '/docs/zh.html']) {
+  for (const path of [
+    '/',
+    day,
+    '/#vod/films',
+    '/player.html?stream=x',
+    '/publish.html',
+    '/docs/',
+    '/docs/zh.html',
+  ]) {
     const page = await open(context, path);
     await page.setViewportSize({ width: 360, height: 740 });
     await page.locator('main').waitFor();

@@ -21,7 +21,7 @@ export interface RecordedDatagram {
   readonly bytes: string;
 }
 
-export type DatagramRequest =
+type DatagramRequest =
   | { readonly type: 'open'; readonly count: number; readonly target: RtspTarget | null }
   | { readonly type: 'start' }
   | { readonly type: 'stop' };

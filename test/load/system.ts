@@ -16,6 +16,16 @@ export function cpuSeconds(pid: number): number {
   return nanoseconds / 1e9;
 }
 
+/** The same for each thread by its id; that of the main thread is the process's. */
+export function cpuByThread(pid: number): ReadonlyMap<number, number> {
+  const threads = new Map<number, number>();
+  for (const task of readdirSync(`/proc/${pid}/task`)) {
+    const [nanoseconds] = readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'latin1').split(' ');
+    threads.set(Number(task), Number(nanoseconds) / 1e9);
+  }
+  return threads;
+}
+
 /** Resident memory of a process in bytes. */
 export function residentBytes(pid: number): number {
   const match = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'));

@@ -7,7 +7,7 @@ import { clipFile } from './clip.ts';
 import type { ClipName } from './clip-recipe.ts';
 import { LoadClient } from './load-client.ts';
 import { allServers, type RunningServer, startServer } from './servers.ts';
-import { cpuSeconds, LOAD_CORE } from './system.ts';
+import { cpuByThread, cpuSeconds, LOAD_CORE } from './system.ts';
 
 export interface TrialServerOptions {
   readonly executable: string | undefined;
@@ -93,6 +93,11 @@ export class TrialServer {
   cpuSeconds(): number {
     if (!this.running.alive()) throw new Error('the server died under load');
     return cpuSeconds(this.running.pid);
+  }
+
+  /** The main thread first. */
+  cpuByThread(): ReadonlyMap<number, number> {
+    return cpuByThread(this.running.pid);
   }
 
   async close(): Promise<void> {

@@ -176,6 +176,8 @@ async function watch(seconds, limitSeconds, pairs) {
 
 const VIDEO_OPTIONS = {
   libx264: { preset: 'veryfast', 'x264-params': 'keyint=25:min-keyint=25:scenecut=0:bframes=2' },
+  // For WebRTC.
+  'libx264+plain': { preset: 'veryfast', 'x264-params': 'keyint=25:min-keyint=25:scenecut=0:bframes=0' },
   // What x265 says of itself would stand in the decoder's configuration, and FFmpeg puts that in front of key frames.
   libx265: {
     preset: 'ultrafast',
@@ -192,7 +194,7 @@ async function encode(video, audio, seconds, to, format) {
     const input = await Demuxer.open(`testsrc2=s=320x180:r=25,trim=duration=${seconds}`, { format: 'lavfi' });
     const decoder = await Decoder.create(input.video());
     const filter = FilterAPI.create('format=yuv420p');
-    const encoder = await Encoder.create(video, {
+    const encoder = await Encoder.create(video.replace(/\+.*/, ''), {
       bitrate: '200k',
       gopSize: 25,
       options: VIDEO_OPTIONS[video],

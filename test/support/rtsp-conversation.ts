@@ -14,22 +14,18 @@ import type {
 } from '../../src/protocol/rtsp/rtsp-datagrams.ts';
 import { MulticastSenders } from '../../src/protocol/rtsp/rtsp-multicast.ts';
 import { RTSP_FORMAT } from '../../src/protocol/rtsp/rtsp-play.ts';
-import type {
-  RtspOutput,
-  RtspPeer,
-  RtspServices,
-  RtspStreamPolicy,
-} from '../../src/protocol/rtsp/rtsp-services.ts';
+import type { RtspServices, RtspStreamPolicy } from '../../src/protocol/rtsp/rtsp-services.ts';
 import { RtspSession } from '../../src/protocol/rtsp/rtsp-session.ts';
 import type { SrtpUse } from '../../src/protocol/rtsp/rtsp-transport.ts';
 import { TunnelTable } from '../../src/protocol/rtsp/rtsp-tunnel.ts';
+import type { PeerAddress, SessionOutput } from '../../src/runtime/session-server.ts';
 import { RejectedError } from '../../src/util/errors.ts';
 import type { RtspResponse } from '../../src/wire/rtsp/rtsp-message.ts';
 import { RtspReader, type RtspReaderOutput } from '../../src/wire/rtsp/rtsp-reader.ts';
 import { SessionPeer, SessionWorld } from './session-world.ts';
 
 export const URL = 'rtsp://host.test:8554/live/cam';
-const PEER: RtspPeer = {
+const PEER: PeerAddress = {
   remote: '192.0.2.7:4711',
   remoteAddress: '192.0.2.7',
   localAddress: '192.0.2.1',
@@ -100,8 +96,7 @@ export class RtspTestServices extends SessionWorld<RtspSession> implements RtspS
   readonly tunnels = new TunnelTable<RtspSession>();
   hasUdp = true;
   streamPolicy: RtspStreamPolicy = {
-    firstPacketMs: 5000,
-    idleMs: 8000,
+    publishTimes: { firstPacketMs: 5000, idleMs: 8000 },
     waitMs: 0,
     publishLogin: NO_LOGIN,
     playLogin: NO_LOGIN,
@@ -131,7 +126,7 @@ export interface HeardPacket {
 
 export class RtspConversation
   extends SessionPeer<RtspSession, RtspTestServices>
-  implements RtspOutput, RtspReaderOutput
+  implements SessionOutput, RtspReaderOutput
 {
   readonly session: RtspSession;
   readonly responses: RtspResponse[] = [];
@@ -143,7 +138,7 @@ export class RtspConversation
   private cseq = 0;
   private readonly reader = new RtspReader(this);
 
-  constructor(services = new RtspTestServices(), peer: Partial<RtspPeer> = {}) {
+  constructor(services = new RtspTestServices(), peer: Partial<PeerAddress> = {}) {
     super(services);
     this.session = new RtspSession(services, this, { ...PEER, ...peer }, services.nowUs());
   }

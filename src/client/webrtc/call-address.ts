@@ -60,7 +60,10 @@ export function callAddressOfStream(text: string, app: string, name: string, isF
   const query = split < 0 ? '' : text.slice(split);
   const hasPath = /^[a-z]+:\/\/[^/]*\//i.test(whole);
   if ((hasPath && !isForMany) || /[?&]dst=/.test(query)) return text;
-  const path = hasPath ? whole : `${whole}/${app.split('/').map(encodeURIComponent).join('/')}`;
+  const isBare = !hasPath || (/^[a-z]+:\/\/[^/]*\/whip$/i.test(whole) && !/[?&]app=/.test(query));
+  const path = !isBare
+    ? whole
+    : `${whole.replace(/([^/])\/whip$/, '$1')}/${app.split('/').map(encodeURIComponent).join('/')}`;
   const encoded = encodeURIComponent(name);
   if (/[?&]app=/.test(query)) return `${text}&${path.endsWith('/whip/v1') ? 'name' : 'stream'}=${encoded}`;
   if (/^webrtc:/i.test(text) || /[?&]direction=whip(&|$)/.test(query)) return `${path}/${encoded}${query}`;
@@ -92,10 +95,10 @@ function srsUrl(text: string, word: string): URL | null {
   if (app === null || stream === null) return null;
   const query = given.searchParams;
   const isSecure = query.get('schema') === 'https';
-  const url = new URL(`${isSecure ? 'https' : 'http'}://${given.host}/rtc/v1/${word}/`);
+  const url = new URL(`${isSecure ? 'https' : 'http'}://${given.hostname}/rtc/v1/${word}/`);
   // A port that is the usual one of HTTP is not among the parts of a URL.
-  const hasPort = /^webrtc:\/\/(?:[^/?#@]*@)?(?:\[[^\]]*\]|[^:/?#]+):\d/i.test(text);
-  if (!hasPort && !isSecure) url.port = SRS_PORT;
+  const port = /^webrtc:\/\/(?:[^/?#@]*@)?(?:\[[^\]]*\]|[^:/?#]+):(\d+)/i.exec(text)?.[1];
+  url.port = port ?? (isSecure ? '' : SRS_PORT);
   url.username = given.username;
   url.password = given.password;
   url.searchParams.set('app', app);

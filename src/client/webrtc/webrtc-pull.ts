@@ -18,8 +18,8 @@ import { WebrtcCall } from './webrtc-call.ts';
 const TICK_MS = 200;
 /** Of reports that nobody sends: the thread reports. */
 const NO_SSRC = 0;
-/** Servers send a key frame at once; who does not is asked, and asked again. */
-const FIRST_KEY_US = 300_000;
+/** Packets without a picture for so long: nothing but a key frame helps. Servers send one at once to who comes. */
+const BLIND_US = 400_000;
 const KEY_GAP_US = 1_000_000;
 
 export class WebrtcPull implements Pull {
@@ -34,11 +34,10 @@ export class WebrtcPull implements Pull {
   /** Place in the ingest by index of the m= section. */
   private readonly places: number[] = [];
   private ticking: { cancel(): void } | null = null;
-  /** Since when pictures come without a frame; NaN = not known, or there was one. */
+  /** Arrival of the first packet of pictures since the last whole one; NaN = none has come since. */
   private blindSinceUs = Number.NaN;
   private keyAskedUs = Number.NEGATIVE_INFINITY;
   private keysAsked = 0;
-  private hasPicture = false;
   private hasFrames = false;
   private isPaused = false;
   private isEnded = false;
@@ -102,10 +101,7 @@ export class WebrtcPull implements Pull {
         onFrame: (frame) => {
           this.hasFrames = true;
           // Tracks of pictures are the even ones.
-          if ((frame.trackId & 1) === 0) {
-            this.hasPicture = true;
-            this.blindSinceUs = Number.NaN;
-          }
+          if ((frame.trackId & 1) === 0) this.blindSinceUs = Number.NaN;
           this.handlers.onFrame(frame);
         },
         onEnd: () => undefined,
@@ -128,7 +124,7 @@ export class WebrtcPull implements Pull {
       const nowUs = this.options.nowUs();
       this.guarded(() => this.ingest?.tick(nowUs));
       if (this.isEnded) return;
-      if (nowUs - this.blindSinceUs > FIRST_KEY_US && nowUs - this.keyAskedUs > KEY_GAP_US)
+      if (nowUs - this.blindSinceUs > BLIND_US && nowUs - this.keyAskedUs > KEY_GAP_US)
         this.requestKeyFrame();
       this.tickLater();
     });
@@ -156,8 +152,7 @@ export class WebrtcPull implements Pull {
       ingest.receiveRtcp(place, packet, nowUs);
       return;
     }
-    if (!this.hasPicture && Number.isNaN(this.blindSinceUs) && this.medias[place]!.kind === 'video')
-      this.blindSinceUs = nowUs;
+    if (Number.isNaN(this.blindSinceUs) && this.medias[place]!.kind === 'video') this.blindSinceUs = nowUs;
     ingest.receive(place, packet, nowUs);
   }
 

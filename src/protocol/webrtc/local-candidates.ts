@@ -13,15 +13,24 @@ import type { PublicCandidate } from './webrtc-config.ts';
 const MAX_ADDRESSES_OF_NAME = 4;
 const LOOPBACK = ['127.0.0.1', '::1'];
 
+/** Addresses of a name. */
+export type FindAddresses = (name: string) => Promise<readonly { readonly address: string }[]>;
+
 /** Public addresses, names among them looked up. */
 export class PublicAddresses {
   private readonly configured: readonly PublicCandidate[];
   private readonly onTrouble: (name: string, cause: string) => void;
+  private readonly find: FindAddresses;
   private readonly byName = new Map<string, readonly string[]>();
 
-  constructor(configured: readonly PublicCandidate[], onTrouble: (name: string, cause: string) => void) {
+  constructor(
+    configured: readonly PublicCandidate[],
+    onTrouble: (name: string, cause: string) => void,
+    find: FindAddresses = (name) => lookup(name, { all: true }),
+  ) {
     this.configured = configured;
     this.onTrouble = onTrouble;
+    this.find = find;
   }
 
   get hasNames(): boolean {
@@ -33,7 +42,7 @@ export class PublicAddresses {
     const names = new Set(this.configured.map(({ host }) => host).filter((host) => isIP(host) === 0));
     for (const name of names) {
       try {
-        const found = await lookup(name, { all: true });
+        const found = await this.find(name);
         this.byName.set(
           name,
           found.slice(0, MAX_ADDRESSES_OF_NAME).map(({ address }) => address),

@@ -75,6 +75,11 @@ export const webrtcSection = section({
         secret: true,
       },
     ),
+    idle: duration(
+      '30s',
+      { min: '5s', max: '10m' },
+      { text: 'A peer of which nothing is heard for this long is gone.', reload: 'restart' },
+    ),
     maxConnections: integer(
       10_000,
       { min: 1, max: 1_000_000 },

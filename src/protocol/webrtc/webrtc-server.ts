@@ -83,6 +83,7 @@ export class WebrtcServer {
       hosts: webrtc.ip,
       port: webrtc.port,
       tcp: webrtc.tcp,
+      consentMs: webrtc.idle,
       certificate,
       maxConnections: webrtc.maxConnections,
       onTrouble: (event, cause) => log.counted(event, { cause }),

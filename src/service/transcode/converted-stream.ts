@@ -212,8 +212,11 @@ export class ConvertedStream implements OnDemandSource, FrameConsumer {
   /** The publisher may come back. */
   onPause(): void {}
 
+  /** The source is over. */
   onEnd(reason: string): void {
     this.detach = null;
+    if (!this.isRunning) return;
+    this.refuse(reason);
     this.close(reason);
   }
 

@@ -1,7 +1,7 @@
 /**
  * What ffmpeg (5.1 and later) is told: Matroska with microsecond times in, pictures without reordering out. Every picture
- * goes through with its time (no frame rate conversion), and we decide about key frames: a picture whose time is an odd
- * number of ticks becomes one.
+ * goes through with its time (no frame rate conversion), and we decide about key frames: a picture that is an odd number of
+ * ticks behind the first becomes one.
  */
 import type { CodecId } from '../../codec/codec-id.ts';
 import type { PictureTarget } from '../../runtime/video-conversions.ts';
@@ -47,7 +47,7 @@ export function ffmpegArguments(job: PictureJob): string[] {
   return [
     ...['-hide_banner', '-loglevel', 'error', '-nostats', '-nostdin', '-protocol_whitelist', 'pipe'],
     // Nothing is to be found out about the input: it begins at once.
-    ...['-fflags', 'nobuffer', '-fpsprobesize', '0', '-analyzeduration', '0'],
+    ...['-fpsprobesize', '0', '-analyzeduration', '0'],
     // Threads that decode whole pictures side by side delay each of them.
     ...['-thread_type', 'slice', ...(codec === 'av1' ? ['-flags', 'low_delay'] : [])],
     ...['-copyts', '-f', 'matroska', '-i', 'pipe:0', '-map', '0:v:0', '-an', '-sn', '-dn'],

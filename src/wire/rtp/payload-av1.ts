@@ -29,6 +29,9 @@ const WILL_CONTINUE = 0x40;
 const NEW_SEQUENCE = 0x08;
 const OBU_TEMPORAL_DELIMITER = 2;
 const OBU_TILE_LIST = 8;
+const OBU_PADDING = 15;
+/** The forbidden bit and the reserved one. */
+const OBU_RESERVED_BITS = 0x81;
 const OBU_HAS_SIZE = 2;
 const OBU_HAS_EXTENSION = 4;
 /** leb128 of 32 bits. */
@@ -86,12 +89,31 @@ class Av1Depacketizer extends UnitDepacketizer {
         end = at + size;
       }
       const willContinue = end === payload.length && (head & WILL_CONTINUE) !== 0;
+      if (i === count && !isContinued && !willContinue) at = this.behindLength(payload, at);
       if (isContinued || willContinue) this.element(payload, at, end, isContinued, willContinue);
       else this.obu(payload, at, end);
       isContinued = false;
       at = end;
       if (i === count) return;
     }
+  }
+
+  /**
+   * FFmpeg 8.1 writes a length before the last element too, where the OBU before it filled a packet and another one
+   * follows. Returns where the element begins: behind a length that is exactly that of the rest, where no OBU begins.
+   */
+  private behindLength(bytes: Uint8Array, start: number): number {
+    if (start === bytes.length || this.beginsObu(bytes, start)) return start;
+    const size = this.leb128(bytes, start);
+    return size > 0 && size === bytes.length - this.next ? this.next : start;
+  }
+
+  private beginsObu(bytes: Uint8Array, start: number): boolean {
+    const header = bytes[start]!;
+    const type = (header >> 3) & 15;
+    const isKnown = (type > 0 && type <= OBU_TILE_LIST) || type === OBU_PADDING;
+    if (!isKnown || (header & OBU_RESERVED_BITS) !== 0) return false;
+    return (header & OBU_HAS_SIZE) === 0 || av1TemporalUnitSize(bytes.subarray(start)) >= 0;
   }
 
   private element(

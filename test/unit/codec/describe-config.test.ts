@@ -229,6 +229,31 @@ test('frames of VP8 and VP9 tell the size that their record lacks', () => {
   }
 });
 
+test('an MJPEG picture tells its size, whatever stands before its frame header', () => {
+  const start = configFromRecord('mjpeg', new Uint8Array(0));
+  const app0 = 'ffe000104a46494600010100000100010000';
+  const table = `ffdb0043${'00'.repeat(65)}`;
+  const scan = `ffda000c03010002110311003f00${'00'.repeat(20)}ffd9`;
+  const frame = (marker: string) => `ff${marker}001108 0168 0280 03 012200 021101 031101`.replaceAll(' ', '');
+  for (const before of ['', app0, app0 + table, `${table}ffffff`, `ffc40004 0000`.replaceAll(' ', '')])
+    for (const marker of ['c0', 'c2', 'cf']) {
+      const config = configFromFrame(start, bytes(`ffd8${before}${frame(marker)}${scan}`));
+      assert.deepEqual([config.width, config.height, config.codec], [640, 360, 'mjpeg'], before + marker);
+      const same = configFromFrame(config, bytes(`ffd8${frame('c0')}${scan}`));
+      assert.equal(same, config, 'nothing new: the same object');
+    }
+  const broken = [
+    '',
+    'ffd8',
+    `ffd8${scan}`,
+    `ffd8${frame('cc')}`,
+    `d8ff${frame('c0')}`,
+    `ffd8${'ff'.repeat(500)}`,
+  ];
+  for (const picture of broken) assert.equal(configFromFrame(start, bytes(picture)), start, picture);
+  for (let end = 0; end < 18; end++) configFromFrame(start, bytes(`ffd8${frame('c0')}`).subarray(0, end));
+});
+
 test('an AV1 key frame tells what a missing or older record lacks', () => {
   for (const name of ['av1-svt', 'av1-aom-444', 'av1-rav1e']) {
     const frame = wholeFrame(videos.find((entry) => entry.name === name)!.frames[0]!);

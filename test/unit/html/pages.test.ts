@@ -118,6 +118,29 @@ test('dictionaries: every state of the player and of a stream has its texts', ()
   for (const fact of facts) assert.ok(`facts.${fact}` in english, `facts.${fact}`);
 });
 
+test('dictionaries: every state, fault and number of the publish page has its texts', () => {
+  const page = files.get('js/publish-page.js')! + files.get('js/capture.js')!;
+  const session = files.get('js/publish-session.js')!;
+  const faults = [
+    ...files.get('js/capture.js')!.matchAll(/return (?:isScreen|source)?[^;\n]*?'(\w+)'(?: : '(\w+)')?;/g),
+  ]
+    .flatMap(([, a, b]) => [a, b])
+    .filter((fault) => fault !== undefined && fault !== 'insecure');
+  const states = [...session.matchAll(/#enter\(\s*'(\w+)'/g)].map(([, state]) => state!);
+  const others = [...page.matchAll(/trouble = '(\w+)'/g)].map(([, trouble]) => trouble!);
+  const messages = new Set([...faults, ...states, ...others, 'asking']);
+  assert.ok(faults.length >= 6 && states.length >= 5 && others.length >= 2, [...messages].join());
+  for (const message of messages) {
+    assert.ok(`send.${message}` in english, `send.${message}`);
+    const isSilent = ['ready', 'live', 'refused'].includes(message!);
+    if (!isSilent) assert.ok(`send.${message}.text` in english, `send.${message}.text`);
+  }
+  const shown = files.get('js/publish-numbers.js')!.match(/return \{\n {4}since:[\s\S]*?\n {2}\};/)![0];
+  const numbers = [...shown.matchAll(/^ {4}(\w+)[:,]/gm)].map(([, name]) => name!);
+  assert.ok(numbers.length >= 9);
+  for (const number of numbers) assert.ok(`send.number.${number}` in english, `send.number.${number}`);
+});
+
 test('pages: no inline script, style or handler, so that the strict policy holds', () => {
   for (const [path, text] of ofType('.html')) {
     assert.doesNotMatch(text, /<script(?![^>]*\bsrc=)/i, path);

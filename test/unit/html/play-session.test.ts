@@ -7,7 +7,7 @@ interface Events {
   playing(): void;
   waiting(): void;
   ended(): void;
-  failed(details: { impossible?: boolean; reason?: string }): void;
+  failed(details: { impossible?: boolean; refused?: boolean; reason?: string }): void;
 }
 interface Found {
   readonly kind: string;
@@ -28,6 +28,7 @@ interface Parts {
   ): { position(): number; timeline(): object | null; close(): void };
   onState(name: string, details: { seconds?: number; reason?: string }): void;
   onStream(stream: unknown): void;
+  onRefused?(details: { reason?: string }): boolean;
   timers: { set(run: () => void, ms: number): number; clear(handle: number | null): void };
   random?: () => number;
 }
@@ -46,6 +47,8 @@ const missing: Found = { kind: 'missing' };
 class Bench {
   found: Found = missing;
   works: boolean = true;
+  /** Ways that are left when one is refused. */
+  otherWays = 0;
   position = 0;
   timeline: object | null = null;
   engines = 0;
@@ -72,6 +75,7 @@ class Bench {
       },
       onState: (name, { seconds }) => this.states.push(seconds === undefined ? name : `${name} ${seconds}`),
       onStream: () => undefined,
+      onRefused: () => this.otherWays-- > 0,
       timers: {
         set: (run, ms) => {
           const handle = this.nextHandle++;
@@ -268,6 +272,23 @@ test('play session: another way begins anew at once, and the old engine is not h
   assert.equal(bench.closedEngines, 1);
   old?.failed({});
   assert.equal(bench.state, 'loading');
+});
+
+test('play session: a way that is refused gives way to another one at once, until none is left', async () => {
+  const bench = new Bench();
+  bench.found = live();
+  bench.otherWays = 1;
+  await bench.session.start();
+  bench.events?.failed({ refused: true, reason: 'webrtc.network' });
+  assert.deepEqual([bench.engines, bench.closedEngines, bench.state], [2, 1, 'loading']);
+  bench.events?.failed({ refused: true, reason: 'webrtc.network' });
+  assert.deepEqual([bench.engines, bench.closedEngines, bench.state], [2, 2, 'impossible']);
+  await bench.run(10);
+  assert.equal(bench.engines, 2);
+  // Another broadcast may be different.
+  bench.found = live(2000);
+  await bench.run(3);
+  assert.equal(bench.engines, 3);
 });
 
 test('play session: close leaves no timer and no engine', async () => {

@@ -169,8 +169,8 @@ test('ways: sound alone says that it has no picture', () => {
 
 test('ways: only what the server names is offered', () => {
   const typed = (...types: string[]) => ({ urls: types.map((type) => ({ type })) });
-  assert.deepEqual(offeredWays(null), ['http-flv', 'ws-flv', 'hls']);
-  assert.deepEqual(offeredWays({}), ['http-flv', 'ws-flv', 'hls']);
+  assert.deepEqual(offeredWays(null), ['webrtc', 'http-flv', 'ws-flv', 'hls']);
+  assert.deepEqual(offeredWays({}), ['webrtc', 'http-flv', 'ws-flv', 'hls']);
   assert.deepEqual(offeredWays(typed('rtmp', 'rtmps')), []);
   assert.deepEqual(
     offeredWays(typed('https-ll-hls', 'wss-ts', 'https-dash', 'https-whep', 'http-mp3', 'https-flv')),

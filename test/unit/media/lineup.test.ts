@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { makeCodecConfig } from '../../../src/codec/codec-config.ts';
-import { FRAME_CONFIG, FRAME_DISCONTINUITY, type Frame } from '../../../src/media/frame.ts';
+import { FRAME_CONFIG, FRAME_DISCONTINUITY, FRAME_KEY, type Frame } from '../../../src/media/frame.ts';
 import type { FrameConsumer } from '../../../src/media/frame-consumer.ts';
 import type { Publication } from '../../../src/media/publication.ts';
 import type { StreamRules } from '../../../src/media/stream-hub.ts';
@@ -188,6 +188,24 @@ describe('line-up', () => {
     assert.equal(w.out.story, '1:0-24 2:30-124');
     assert.equal(w.out.longestStepMs, 6 * FRAME_MS);
     assert.equal(w.out.marked, 0);
+  });
+
+  test('frames that were kept while standing by still tell when they were captured', () => {
+    const w = new World();
+    const one = w.camera(1);
+    w.hub.consume(KEY, w.out, 0);
+    const two = w.camera(2);
+    w.run(5, one);
+    const captureUs = 1_700_000_000_000_000;
+    for (let i = 0; i < 2; i++) {
+      const flags = i === 0 ? FRAME_KEY : 0;
+      two.publication.write(0, flags, i, i, 0, Buffer.from([2, i]), VIDEO, captureUs + i);
+    }
+    one.publication.end('gone');
+    assert.deepEqual(
+      w.out.frames.map(({ captureTime }) => captureTime),
+      [...Array(5).fill(Number.NaN), captureUs, captureUs + 1],
+    );
   });
 
   test('a gap of more than a second is marked', () => {

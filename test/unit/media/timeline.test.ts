@@ -73,6 +73,95 @@ test('timeline: full re-anchors a jump backwards', () => {
   ]);
 });
 
+test('timeline: sound that is delivered 1.5 s ahead of the picture is no jump', () => {
+  const timeline = new Timeline('full', false);
+  timeline.begin();
+  for (let ms = 0; ms < 20_000; ms += 40) {
+    for (const [track, rawMs] of [
+      [1, 5000 + ms + 1500],
+      [0, 5000 + ms],
+    ] as const) {
+      const us = timeline.map(track, rawMs, ms * 1000, 0);
+      assert.equal(timeline.jumped, false, `track ${track} at ${ms}`);
+      // The first sound, at 0, came before anybody knew that the picture is behind it.
+      if (ms > 0) assert.equal(us, (track === 1 ? ms + 1500 : ms) * 1000, `track ${track} at ${ms}`);
+    }
+  }
+});
+
+test('timeline: a burst of sound before the picture is no jump', () => {
+  const steps: Step[] = [];
+  for (let ms = 0; ms < 1200; ms += 20) steps.push([1, ms, 0, ms]);
+  for (let ms = 0; ms < 10_000; ms += 20) {
+    if (ms % 40 === 0) steps.push([0, ms, ms, ms]);
+    steps.push([1, ms + 1200, ms, ms + 1200]);
+  }
+  run('full', false, steps);
+});
+
+test('timeline: when the clock of the publisher restarts, all tracks go on together', () => {
+  for (const leadMs of [0, 1500]) {
+    const timeline = new Timeline('full', false);
+    timeline.begin();
+    const jumps: number[] = [];
+    const last = [0, 0];
+    for (let ms = 0; ms < 10_000; ms += 40) {
+      const rawMs = ms < 5000 ? 700_000 + ms : ms - 5000;
+      for (const track of [0, 1]) {
+        const us = timeline.map(track, rawMs + track * leadMs, ms * 1000, 0);
+        if (timeline.jumped) jumps.push(ms);
+        assert.ok(us >= last[track]!, `track ${track} goes back at ${ms}`);
+        last[track] = us;
+      }
+      // One after the jump, the distance of the tracks is what the publisher says again.
+      assert.equal(last[1]! - last[0]!, leadMs * 1000, `at ${ms}`);
+    }
+    assert.deepEqual(jumps, [5000]);
+  }
+});
+
+test('timeline: sound of the old clock may follow pictures of the new one', () => {
+  run('full', false, [
+    [0, 90_000, 0, 0],
+    [1, 90_000, 0, 0],
+    [0, 90_040, 40, 40],
+    [1, 90_040, 40, 40],
+    [0, 0, 80, 80, true],
+    [1, 90_080, 80, 80],
+    [0, 40, 120, 120],
+    [1, 90_120, 120, 120],
+    [0, 80, 160, 160],
+    [1, 80, 160, 160],
+    [0, 120, 200, 200],
+    [1, 120, 200, 200],
+  ]);
+});
+
+test('timeline: tracks with clocks of their own keep them after one jump', () => {
+  run('full', false, [
+    [0, 500_000, 0, 0],
+    [1, 0, 0, 40, true],
+    [0, 500_040, 40, 40],
+    [1, 40, 40, 80],
+    [0, 500_080, 80, 80],
+    [1, 80, 80, 120],
+  ]);
+});
+
+test('timeline: a jump that is just over a second for one track and just below for the other moves both', () => {
+  run('full', false, [
+    [0, 0, 0, 0],
+    [1, 0, 0, 0],
+    [0, 40, 40, 40],
+    [1, 40, 40, 40],
+    // 1010 and 990 ms more than passed.
+    [0, 1090, 80, 80, true],
+    [1, 1090, 100, 80],
+    [0, 1130, 120, 120],
+    [1, 1130, 140, 120],
+  ]);
+});
+
 test('timeline: a slow stream (a picture every five seconds) is no jump', () => {
   run('full', false, [
     [0, 0, 0, 0],

@@ -26,6 +26,7 @@ const ADDRESSES: readonly (readonly [text: string, role: CallRole, url: string, 
   ['webrtc://h/live/cam', 'play', 'http://h:1985/rtc/v1/whep/?app=live&stream=cam', ''],
   ['webrtc://h:8080/a/b/cam?k=v', 'publish', 'http://h:8080/rtc/v1/whip/?app=a%2Fb&stream=cam&k=v', ''],
   ['webrtc://h:80/live/cam', 'play', 'http://h/rtc/v1/whep/?app=live&stream=cam', ''],
+  ['webrtc://h:80/live/cam?schema=https', 'play', 'https://h:80/rtc/v1/whep/?app=live&stream=cam', ''],
   ['webrtc://[::1]/live/cam', 'play', 'http://[::1]:1985/rtc/v1/whep/?app=live&stream=cam', ''],
   [
     'webrtc://tok@h/live/cam?schema=https',

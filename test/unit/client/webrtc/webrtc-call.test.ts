@@ -191,6 +191,7 @@ test('call: it breaks off', async () => {
   connection.onConnected('');
   connection.onClosed('the peer is gone');
   assert.equal(await world.end(), `end false the connection to 127.0.0.1:${port} ended: the peer is gone`);
+  await until('DELETE', () => asked.includes('DELETE /session'));
 });
 
 test('call: closed by us at every moment', async () => {

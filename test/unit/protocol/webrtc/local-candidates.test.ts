@@ -102,15 +102,23 @@ test('names of public addresses are looked up, and an unknown one is told', asyn
   const troubles: string[] = [];
   const addresses = new PublicAddresses(
     [
-      { host: 'localhost', port: 1 },
+      { host: 'media.example.org', port: 1 },
       { host: '203.0.113.7', port: 0 },
       { host: 'no.such.name.invalid', port: 0 },
     ],
-    (name) => troubles.push(name),
+    (name, cause) => troubles.push(`${name} ${cause}`),
+    async (name) => {
+      if (name === 'media.example.org') return [{ address: '203.0.113.9' }, { address: '2001:db8::9' }];
+      throw Object.assign(new Error(name), { code: 'ENOTFOUND' });
+    },
   );
   assert.equal(addresses.hasNames, true);
   assert.deepEqual(addresses.all(), [{ host: '203.0.113.7', port: 0 }]);
   await addresses.refresh();
-  assert.ok(addresses.all().some(({ host, port }) => (host === '127.0.0.1' || host === '::1') && port === 1));
-  assert.deepEqual(troubles, ['no.such.name.invalid']);
+  assert.deepEqual(addresses.all(), [
+    { host: '203.0.113.9', port: 1 },
+    { host: '2001:db8::9', port: 1 },
+    { host: '203.0.113.7', port: 0 },
+  ]);
+  assert.deepEqual(troubles, ['no.such.name.invalid ENOTFOUND']);
 });

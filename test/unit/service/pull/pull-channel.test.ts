@@ -99,6 +99,7 @@ class World extends TestHub {
           return pull;
         },
         userAgent: 'test',
+        rtcCalls: { current: null },
         onFault: (error) => this.faults.push(error),
       },
       new LogHub('debug', (line) => this.lines.push(line)).logger(),

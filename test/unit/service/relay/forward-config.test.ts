@@ -44,6 +44,28 @@ const CASES: readonly (readonly [
     'rtsp://me:p%40w@b.example:8554/cam',
     'rtsp://b.example:8554/cam',
   ],
+  [
+    'whip://tok@b.example:8080/in/cam/whip?k=v',
+    '',
+    'whip b.example 8080',
+    'whip://tok@b.example:8080/in/cam/whip?k=v',
+    'whip://b.example:8080/in/cam/whip',
+  ],
+  ['whips://[::1]', '', 'whip ::1 443', 'whips://[::1]/live/cam/whip', 'whips://[::1]/live/cam/whip'],
+  [
+    'webrtc://b.example',
+    '',
+    'whip b.example 1985',
+    'webrtc://b.example/live/cam',
+    'webrtc://b.example/live/cam',
+  ],
+  [
+    'https://b.example/in/whip',
+    '',
+    'whip b.example 443',
+    'https://b.example/in/whip',
+    'https://b.example/in/whip',
+  ],
 ];
 
 for (const [target, rewrite, connect, url, shown] of CASES) {
@@ -57,6 +79,21 @@ for (const [target, rewrite, connect, url, shown] of CASES) {
   });
 }
 
+test('forward: over WebRTC for a whole application', () => {
+  const targets: readonly (readonly [target: string, url: string, streamText: string])[] = [
+    ['whip://b.example/in', 'whip://b.example/in/cam/whip', 'in/cam'],
+    ['webrtc://b.example/in', 'webrtc://b.example/in/cam', 'in/cam'],
+    ['http://b.example/whip', 'http://b.example/live/cam/whip', 'live/cam'],
+  ];
+  for (const [target, url, streamText] of targets) {
+    const rule = parseForward(target, '', true, 'policy.xml:1:1');
+    assert.ok(rule, target);
+    const resolved = resolveTarget(rule, makeStreamKey('live', 'cam'), 'pub.example');
+    assert.equal(resolved.url, url);
+    assert.equal(resolved.streamText, streamText);
+  }
+});
+
 test('forward: what names no target', () => {
   for (const target of [
     '',
@@ -66,6 +103,11 @@ test('forward: what names no target', () => {
     'rtsp://h:0/x',
     'rtsp:h/x',
     'rtsp://u:p@/x',
+    'whip://',
+    'whip://h:0/x',
+    'whep://h/x/whep',
+    'http://h/x/whep',
+    'webrtc://h/x',
   ])
     assert.equal(parseForward(target, '', false, ''), null, target);
 });

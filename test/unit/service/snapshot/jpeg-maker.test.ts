@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { findProgram } from '../../../../src/service/snapshot/find-program.ts';
+import { findProgram } from '../../../../src/runtime/find-program.ts';
 import { JpegMaker } from '../../../../src/service/snapshot/jpeg-maker.ts';
 import { PictureCache } from '../../../../src/service/snapshot/picture-cache.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';

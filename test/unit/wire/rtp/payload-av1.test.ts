@@ -106,6 +106,32 @@ const QUIRKS: readonly Quirk[] = [
     units: [obu(6, hex('1020304050'))],
   },
   {
+    name: 'FFmpeg 8.1: the last element has a length, behind an OBU that filled a packet',
+    pieces: [
+      plain(concat(hex('1030'), BIG_BODY)),
+      plain(concat(hex('10970130'), BIG_BODY)),
+      plain(concat(hex('1030'), FRAME_BODY), true),
+    ],
+    units: [concat(obu(6, BIG_BODY), obu(6, BIG_BODY), FRAME)],
+  },
+  {
+    name: 'FFmpeg 8.1: the same with a length of one byte, which is no header of an OBU',
+    pieces: [plain(concat(hex('1030'), BIG_BODY)), plain(concat(hex('102130'), FRAME_BODY, hex('00')), true)],
+    units: [concat(obu(6, BIG_BODY), obu(6, concat(FRAME_BODY, hex('00'))))],
+  },
+  {
+    name: 'an OBU whose header is also the number of bytes that follow',
+    pieces: [plain(concat(hex('103030'), filler(47)), true)],
+    units: [obu(6, concat(hex('30'), filler(47)))],
+  },
+  {
+    name: 'a first byte that is neither a header nor the length of the rest',
+    pieces: [plain(concat(hex('10b030'), FRAME_BODY)), plain(concat(hex('1030'), FRAME_BODY), true)],
+    units: [FRAME],
+    damagedUnits: [0],
+    damaged: 1,
+  },
+  {
     name: 'a length that runs over the end',
     pieces: [plain(hex('00023010 0930'), true)],
     units: [obu(6, hex('10'))],

@@ -1,0 +1,325 @@
+/**
+ * WebRTC players for the trials `webrtc` and `webrtc-connect`, a child process: WHEP over HTTP, then the product's own
+ * transport and receiving side, a socket each. A few decrypt everything; the others look at what is in the clear
+ * (numbers, extensions) and send the same feedback, so that one core holds hundreds of them. Without an address to call
+ * they are bare sockets that count datagrams. Commands come over IPC, each is answered once.
+ */
+import { createSocket, type Socket } from 'node:dgram';
+import { makeSelfSignedCertificate } from '../../src/crypto/self-signed-certificate.ts';
+import { certificateFingerprint, tlsCertificateFromPem } from '../../src/crypto/tls-certificate.ts';
+import { candidatesFor } from '../../src/ice/candidate.ts';
+import { makeIceCredentials } from '../../src/ice/credentials.ts';
+import { makeOffer } from '../../src/rtc/negotiation/call.ts';
+import { ReceiveSession } from '../../src/rtc/receive/receive-session.ts';
+import { RtcTransport } from '../../src/rtc/rtc-transport.ts';
+import { isRtcp } from '../../src/wire/rtp/rtp-packet.ts';
+import { isRtp, isStun } from '../../src/wire/stun/packet-kind.ts';
+import type { DatagramCounts, RecordedDatagram } from './datagram-process.ts';
+import { deferred } from './deferred.ts';
+
+export type WebrtcRequest =
+  | {
+      readonly type: 'open';
+      readonly count: number;
+      /** Of WHEP; null = bare sockets. */
+      readonly url: string | null;
+    }
+  | { readonly type: 'start' }
+  | { readonly type: 'stop' }
+  /** Connects so many players one after another, several at once, and ends each as soon as it has a packet. */
+  | { readonly type: 'connect'; readonly count: number; readonly url: string };
+
+export interface WebrtcCounts extends DatagramCounts {
+  /** Players that lost something, had it sent again, or lost their connection. */
+  readonly incomplete: number;
+  readonly repaired: number;
+  /** Packets that those who decrypt could not. */
+  readonly refused: number;
+  readonly decrypting: number;
+}
+
+export interface WebrtcConnects {
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+  /** From the request to the keys, each. */
+  readonly millis: readonly number[];
+}
+
+const HOST = '127.0.0.1';
+const TICK_MS = 5;
+const READY_MS = 20_000;
+const CONNECT_AT_ONCE = 10;
+const DECRYPTING = 10;
+const FEEDBACK_BYTES = 1 << 20;
+
+const pem = makeSelfSignedCertificate('bench', [], Date.now());
+const certificate = tlsCertificateFromPem(pem);
+const fingerprint = {
+  algorithm: 'sha-256',
+  value: certificateFingerprint(certificate.certDer, 'sha-256'),
+} as const;
+
+function nowUs(): number {
+  return Math.round(performance.now() * 1000);
+}
+
+class Receiver {
+  readonly socket: Socket;
+  packets = 0; sent: any[] = []; got: any[]=[];
+  bytes = 0;
+  private transport: RtcTransport | null = null;
+  private session: ReceiveSession | null = null;
+  private location = '';
+  private nextTickUs = 0;
+  private closed = '';
+  private readonly repeatedTypes = new Set<number>();
+  private readonly isDecrypting: boolean;
+  private readonly recorded: RecordedDatagram[] | null;
+  private readonly firstPacket = deferred();
+  private before = { lost: 0, recovered: 0, refused: 0 };
+
+  constructor(index: number, recorded: RecordedDatagram[] | null) {
+    this.recorded = recorded;
+    this.isDecrypting = index < DECRYPTING;
+    this.socket = createSocket({ type: 'udp4', recvBufferSize: FEEDBACK_BYTES });
+    this.socket.on('message', (bytes, { port }) => this.take(bytes, port));
+    this.socket.on('error', () => undefined);
+  }
+
+  async bind(): Promise<void> {
+    const { promise, resolve } = deferred();
+    this.socket.bind(0, HOST, () => resolve());
+    await promise;
+  }
+
+  /** Resolves when keys are agreed. */
+  async play(url: string): Promise<void> {
+    const { promise, resolve, reject } = deferred();
+    const { socket } = this; const t0 = nowUs();
+    const call = makeOffer(
+      { direction: 'play' },
+      {
+        ice: makeIceCredentials(),
+        fingerprint,
+        candidates: [],
+        isLite: false,
+        sessionId: '1',
+        cname: 'bench',
+      },
+    );
+    const answer = await fetch(url, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/sdp' },
+      body: call.sdp,
+      signal: AbortSignal.timeout(READY_MS),
+    });
+    const sdp = await answer.text();
+    if (answer.status !== 201) throw new Error(`${url} is answered ${answer.status}: ${sdp.slice(0, 200)}`);
+    this.location = new URL(answer.headers.get('location') ?? '', url).href;
+    const description = call.accept(sdp);
+    for (const { rtxPayloadType } of description.medias)
+      if (rtxPayloadType >= 0) this.repeatedTypes.add(rtxPayloadType);
+    const timer = setTimeout(() => reject(new Error('a player was not connected in time')), READY_MS);
+    const transport = new RtcTransport(
+      {
+        description,
+        certificate,
+        locals: candidatesFor([HOST], socket.address().port, { udp: true, tcp: false }).map((candidate) => ({
+          candidate,
+          localIndex: 0,
+        })),
+      },
+      {
+        send: (bytes, to) => (this.sent.push([nowUs()-t0, bytes[0]!]), 0) || socket.send(bytes, to.port, HOST),
+        onConnected: () => {
+          clearTimeout(timer);
+          resolve();
+        },
+        onRtp: (packet, now) => this.session?.receiveRtp(packet, now),
+        onRtcp: (packet, now) => this.session?.receiveRtcp(packet, now),
+        onClosed: (reason) => {
+          this.closed = reason; console.error('FAIL', socket.address().port, reason, 'took', nowUs()-t0, 'sent', this.sent, 'got', this.got, description.remoteCandidates, description.localIce, description.remoteIce.ufrag, 'receivers', receivers.length);
+          reject(new Error(reason));
+        },
+      },
+      nowUs(),
+    );
+    this.transport = transport;
+    this.session = new ReceiveSession(
+      description.medias,
+      {
+        sendRtcp: (compound) => transport.sendRtcp(compound),
+        onRtp: () => undefined,
+        onRtcp: () => undefined,
+      },
+      nowUs(),
+    );
+    await promise;
+  }
+
+  private take(bytes: Buffer, port: number): void {
+    const now = nowUs(); if (this.got.length<20) this.got.push([bytes[0]]);
+    const { transport } = this;
+    const isMedia = isRtp(bytes) && !isRtcp(bytes);
+    if (isMedia || transport === null) {
+      this.packets += 1;
+      this.bytes += bytes.length;
+      this.firstPacket.resolve();
+      if (this.recorded !== null && windowStart > 0)
+        this.recorded.push({
+          atMs: performance.now() - windowStart,
+          track: 0,
+          bytes: bytes.toString('base64'),
+        });
+    }
+    if (transport === null) return;
+    if (isStun(bytes)) {
+      transport.agent?.receive(bytes, { address: HOST, port, transport: 'udp' }, 0, now);
+      return;
+    }
+    const inPlain = isMedia && !this.isDecrypting && !this.repeatedTypes.has(bytes[1]! & 0x7f);
+    if (inPlain) this.session?.receiveRtp(bytes, now);
+    else transport.receive(bytes, now);
+  }
+
+  async firstMedia(): Promise<void> {
+    await this.firstPacket.promise;
+  }
+
+  tick(atUs: number): void {
+    if (this.transport === null || atUs < this.nextTickUs) return;
+    this.transport.tick(atUs);
+    this.nextTickUs = atUs + (this.transport.isConnected ? this.session!.tick(atUs) : TICK_MS * 1000);
+  }
+
+  private counters() {
+    const { lost = 0, recovered = 0 } = this.session?.statistics() ?? {};
+    return { lost, recovered, refused: this.transport?.refused ?? 0 };
+  }
+
+  forget(): void {
+    this.packets = 0;
+    this.bytes = 0;
+    this.before = this.counters();
+  }
+
+  get lost(): number {
+    return this.counters().lost - this.before.lost;
+  }
+
+  get repaired(): number {
+    return this.counters().recovered - this.before.recovered;
+  }
+
+  get refused(): number {
+    return this.counters().refused - this.before.refused;
+  }
+
+  get isWhole(): boolean {
+    const { lost, repaired, refused } = this;
+    return this.closed === '' && this.packets > 0 && lost + repaired + refused === 0;
+  }
+
+  async end(): Promise<void> {
+    this.transport?.close();
+    if (this.location !== '') await fetch(this.location, { method: 'DELETE' });
+    this.socket.close();
+  }
+}
+
+const receivers: Receiver[] = [];
+const recorded: RecordedDatagram[] = [];
+let windowStart = 0;
+let windowCpu = process.cpuUsage();
+
+setInterval(() => {
+  const atUs = nowUs();
+  for (const receiver of receivers) receiver.tick(atUs);
+}, TICK_MS);
+
+async function open(count: number, url: string | null): Promise<number[][]> {
+  for (let done = 0; done < count; done += CONNECT_AT_ONCE) {
+    const fresh = Array.from(
+      { length: Math.min(CONNECT_AT_ONCE, count - done) },
+      (_, index) => new Receiver(done + index, done + index === 0 ? recorded : null),
+    );
+    receivers.push(...fresh);
+    for (const one of fresh) await one.bind();
+    if (url !== null) await Promise.all(fresh.map((one) => one.play(url)));
+  }
+  return receivers.map(({ socket }) => [socket.address().port]);
+}
+
+async function connect(count: number, url: string): Promise<WebrtcConnects> {
+  const cpu = process.cpuUsage();
+  const from = performance.now();
+  const millis: number[] = [];
+  let left = count;
+  const line = async () => {
+    while (left-- > 0) {
+      const one = new Receiver(DECRYPTING, null);
+      await one.bind();
+      receivers.push(one);
+      const began = performance.now();
+      await one.play(url);
+      millis.push(performance.now() - began);
+      await one.firstMedia();
+      receivers.splice(receivers.indexOf(one), 1);
+      await one.end();
+    }
+  };
+  await Promise.all(Array.from({ length: CONNECT_AT_ONCE }, line));
+  const used = process.cpuUsage(cpu);
+  return {
+    seconds: (performance.now() - from) / 1000,
+    cpuSeconds: (used.user + used.system) / 1e6,
+    millis,
+  };
+}
+
+function start(): null {
+  for (const one of receivers) one.forget();
+  recorded.length = 0;
+  windowCpu = process.cpuUsage();
+  windowStart = performance.now();
+  return null;
+}
+
+function stop(): WebrtcCounts {
+  const cpu = process.cpuUsage(windowCpu);
+  const sum = (of: (one: Receiver) => number): number => receivers.reduce((total, one) => total + of(one), 0);
+  return {
+    packets: sum(({ packets }) => packets),
+    bytes: sum(({ bytes }) => bytes),
+    missing: sum(({ lost }) => lost),
+    silent: sum(({ packets }) => (packets === 0 ? 1 : 0)),
+    incomplete: sum((one) => (one.isWhole ? 0 : 1)),
+    repaired: sum(({ repaired }) => repaired),
+    refused: sum(({ refused }) => refused),
+    decrypting: Math.min(DECRYPTING, receivers.length),
+    seconds: (performance.now() - windowStart) / 1000,
+    cpuSeconds: (cpu.user + cpu.system) / 1e6,
+    recorded: recorded.slice(),
+  };
+}
+
+async function answer(request: WebrtcRequest): Promise<unknown> {
+  switch (request.type) {
+    case 'open':
+      return await open(request.count, request.url);
+    case 'connect':
+      return await connect(request.count, request.url);
+    case 'start':
+      return start();
+    default:
+      return stop();
+  }
+}
+
+process.on('message', (request: WebrtcRequest) => {
+  answer(request).then(
+    (reply) => process.send?.({ reply }),
+    (error: Error) => process.send?.({ error: String(error.stack) }),
+  );
+});
+process.on('disconnect', () => process.exit(0));
