@@ -19,6 +19,8 @@ const skippedTests = [];
 const failedTests = [];
 const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'win32' ? `${name}.cmd` : name);
 
+/** Tests without sockets: many files share a process, which costs more than most of them take. */
+const IN_ONE_PROCESS = new Set(['unit', 'conformance', 'session']);
 /** Browsers that decode and measure time: one of these files at a time. */
 const IN_BROWSER = /http-ways|pages/;
 const STATIC = [
@@ -86,10 +88,10 @@ async function runTests(files, name) {
   const lanes =
     name === 'interop'
       ? [files.filter((file) => IN_BROWSER.test(file)), files.filter((file) => !IN_BROWSER.test(file))]
-      : checkOnly
+      : IN_ONE_PROCESS.has(name)
         ? [files.filter((_, at) => at % 2 === 0), files.filter((_, at) => at % 2 === 1)]
         : [files];
-  const concurrency = name === 'interop' || name === 'soak' || checkOnly ? 1 : 2;
+  const concurrency = name === 'interop' || name === 'soak' || IN_ONE_PROCESS.has(name) ? 1 : 2;
   const ran = await Promise.all(
     lanes.filter((lane) => lane.length > 0).map((lane) => runLane(lane, name, concurrency)),
   );
@@ -110,8 +112,7 @@ function runLane(files, name, concurrency) {
     // Of a file as of a test: the long forms of fuzz and soak take their time.
     `--test-timeout=${name === 'soak' || (all && name === 'fuzz') ? 3_600_000 : 240_000}`,
     '--expose-gc',
-    // A process for each file costs more than most of them take.
-    ...(checkOnly ? ['--experimental-test-isolation=none'] : []),
+    ...(IN_ONE_PROCESS.has(name) ? ['--experimental-test-isolation=none'] : []),
   ];
   return new Promise((resolve) => {
     const child = spawn(node, [...flags, ...files], {
