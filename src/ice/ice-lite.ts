@@ -219,8 +219,8 @@ export class IceLiteAgent {
 }
 
 /** The owner of an address may use its object again. */
-function copyOf({ address, port, transport, connection }: TransportAddress): TransportAddress {
-  return connection === undefined ? { address, port, transport } : { address, port, transport, connection };
+function copyOf(address: TransportAddress): TransportAddress {
+  return { ...address };
 }
 
 function isFor(generation: Generation, username: string): boolean {

@@ -8,6 +8,8 @@ export interface TransportAddress {
   readonly transport: 'udp' | 'tcp';
   /** Of TCP: a number that no other connection of this process has; two connections may end at one port after a NAT. */
   readonly connection?: number;
+  /** Of UDP where there are several sockets: which of ours it is. Not part of what is compared. */
+  readonly local?: number;
 }
 
 /** Also the same connection. */

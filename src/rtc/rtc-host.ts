@@ -108,7 +108,7 @@ export class RtcHost {
         this.remove(message.peer);
         return;
       case 'feed':
-        this.setFeed(message.feed, message.clockRates);
+        this.setFeed(message.feed, message.clockRates, message.generation);
         return;
       case 'feed-keys':
         this.setKeys(message.feed, message.canRequest);
@@ -228,7 +228,7 @@ export class RtcHost {
     hosted?.peer.transport.lite?.unreachable(address);
   }
 
-  private setFeed(id: number, clockRates: readonly number[]): void {
+  private setFeed(id: number, clockRates: readonly number[], generation?: number): void {
     let feed = this.feeds.get(id);
     if (feed === undefined) {
       const created: Feed = {
@@ -239,7 +239,7 @@ export class RtcHost {
       feed = created;
       this.feeds.set(id, feed);
     }
-    feed.store.setTracks(clockRates);
+    feed.store.setTracks(clockRates, generation);
   }
 
   private setKeys(id: number, canRequest: boolean): void {

@@ -7,10 +7,17 @@ import type { Sink } from '../media/sink.ts';
 import type { StreamHub } from '../media/stream-hub.ts';
 import type { StreamKey } from '../media/stream-key.ts';
 import type { Subscription } from '../media/subscription.ts';
-import type { Track } from '../media/track.ts';
 import { type RtpCarriedTrack, rtpTracksOf } from '../packaging/rtp-feed-tracks.ts';
-import { WEBRTC_PAYLOAD_FORMATS, webrtcFormat } from '../packaging/webrtc-feed.ts';
+import {
+  WEBRTC_PAYLOAD_FORMATS,
+  type WebrtcFeedTracks,
+  webrtcFeedTracks,
+  webrtcFormat,
+} from '../packaging/webrtc-feed.ts';
 import type { RtcThread } from './rtc-thread.ts';
+
+/** What a publisher that came back has not shown by then does not come. */
+const TRACKS_COME_MS = 2000;
 
 export interface RtcLinkUser {
   /** The stream has other tracks now than those that were agreed on. */
@@ -27,8 +34,12 @@ export class RtcLink implements Sink {
   private readonly subscription: Subscription;
   private readonly onIdle: () => void;
   private users: readonly RtcLinkUser[] = [];
-  private known: readonly Track[] | null = null;
-  private carried: readonly RtpCarriedTrack[] = [];
+  /** Of the encoder's tracks, when they were looked at last. */
+  private generation = 0;
+  /** What the thread and the users of this know. */
+  private agreed: readonly RtpCarriedTrack[] = [];
+  /** Since when only some of those that were agreed on have come; 0 = all are there. */
+  private comingSinceMs = 0;
   private slab: ArrayBufferLike | null = null;
   private canRequest = false;
   private isOver = false;
@@ -67,7 +78,7 @@ export class RtcLink implements Sink {
   /** What WebRTC carries of the stream as it is now. */
   tracks(): readonly RtpCarriedTrack[] {
     this.look();
-    return this.carried;
+    return rtpTracksOf(this.feed.source.tracks, WEBRTC_PAYLOAD_FORMATS);
   }
 
   add(user: RtcLinkUser): void {
@@ -80,14 +91,12 @@ export class RtcLink implements Sink {
     if (this.users.length === 0) this.close();
   }
 
-  /** Tells the thread what changed about the stream. */
+  /** Tells the thread what changed about the stream; once a second, and before bytes that differ. */
   look(): void {
     if (this.isOver) return;
-    const { tracks } = this.feed.source;
-    if (tracks !== this.known) {
-      this.known = tracks;
-      this.takeTracks(rtpTracksOf(tracks, WEBRTC_PAYLOAD_FORMATS));
-    }
+    const tracks = webrtcFeedTracks(this.feed.encoder);
+    if (tracks.generation !== this.generation) this.takeTracks(tracks);
+    else if (this.comingSinceMs > 0 && Date.now() - this.comingSinceMs > TRACKS_COME_MS) this.agreeOn(tracks);
     const stream = this.hub.find(this.key.text);
     const canRequest = stream !== undefined && this.hub.publisherOf(stream)?.requestKeyFrame !== undefined;
     if (canRequest === this.canRequest) return;
@@ -95,20 +104,32 @@ export class RtcLink implements Sink {
     this.thread.post({ type: 'feed-keys', feed: this.feedId, canRequest });
   }
 
-  private takeTracks(carried: readonly RtpCarriedTrack[]): void {
-    const before = this.carried;
-    const isSame =
-      carried.length === before.length &&
-      carried.every(({ track, payloadType }, at) => {
-        const other = before[at]!;
-        return track.config.codec === other.track.config.codec && payloadType === other.payloadType;
-      });
-    this.carried = carried;
-    // Between two publishers there are no tracks.
-    if (isSame || carried.length === 0) return;
+  /**
+   * The tracks of a publisher that comes back appear one after the other. As long as they may become those that were
+   * agreed on, the thread hears of no others, and drops what comes meanwhile.
+   */
+  private takeTracks(tracks: WebrtcFeedTracks): void {
+    const { carried, generation } = tracks;
+    const { agreed } = this;
+    this.generation = generation;
+    // Between two publishers there are none.
+    if (carried.length === 0) return;
+    if (isAlike(carried, agreed)) this.tellThread(tracks);
+    else if (isPartOf(carried, agreed)) this.comingSinceMs ||= Date.now();
+    else this.agreeOn(tracks);
+  }
+
+  private agreeOn(tracks: WebrtcFeedTracks): void {
+    const hadOthers = this.agreed.length > 0;
+    this.agreed = tracks.carried;
+    this.tellThread(tracks);
+    if (hadOthers) for (const user of this.users) user.onTracksChanged();
+  }
+
+  private tellThread({ carried, generation }: WebrtcFeedTracks): void {
+    this.comingSinceMs = 0;
     const clockRates = carried.map(({ description }) => description.clockRate);
-    this.thread.post({ type: 'feed', feed: this.feedId, clockRates });
-    if (before.length > 0) for (const user of this.users) user.onTracksChanged();
+    this.thread.post({ type: 'feed', feed: this.feedId, clockRates, generation });
   }
 
   /** A player asked for a picture that only the publisher can make. */
@@ -127,7 +148,7 @@ export class RtcLink implements Sink {
       this.early.push(bytes);
       return;
     }
-    if (this.feed.source.tracks !== this.known) this.look();
+    if (webrtcFeedTracks(this.feed.encoder).generation !== this.generation) this.look();
     const { buffer, byteOffset } = bytes;
     if (buffer !== this.slab) {
       this.slab = buffer;
@@ -157,4 +178,20 @@ export class RtcLink implements Sink {
     this.thread.post({ type: 'feed-end', feed: this.feedId });
     this.onIdle();
   }
+}
+
+function isSame(a: RtpCarriedTrack, b: RtpCarriedTrack): boolean {
+  return a.track.config.codec === b.track.config.codec;
+}
+
+/** The same codecs on the same channels. */
+function isAlike(some: readonly RtpCarriedTrack[], others: readonly RtpCarriedTrack[]): boolean {
+  return some.length === others.length && some.every((one, at) => isSame(one, others[at]!));
+}
+
+/** Others have all of them, in this order. */
+function isPartOf(some: readonly RtpCarriedTrack[], others: readonly RtpCarriedTrack[]): boolean {
+  let at = 0;
+  for (const other of others) if (at < some.length && isSame(some[at]!, other)) at++;
+  return at === some.length && some.length < others.length;
 }

@@ -44,6 +44,8 @@ export type ToRtcThread =
       readonly type: 'feed';
       readonly feed: number;
       readonly clockRates: readonly number[];
+      /** Of the tracks, as frames say it; frames of others are dropped. Not given: all are taken. */
+      readonly generation?: number;
     }
   | { readonly type: 'feed-keys'; readonly feed: number; readonly canRequest: boolean }
   | { readonly type: 'slab'; readonly feed: number; readonly slab: SharedArrayBuffer | ArrayBuffer }

@@ -58,8 +58,10 @@ export class RtcSockets {
   port = 0;
   hasTcp = false;
   private readonly events: RtcSocketEvents;
-  private udp4: Socket | null = null;
-  private udp6: Socket | null = null;
+  private readonly udp: Socket[] = [];
+  /** Where we send first of all: nothing has come from there. */
+  private firstUdp4 = -1;
+  private firstUdp6 = -1;
   private readonly servers: Server[] = [];
   private readonly connections = new Map<number, Connection>();
   private nextConnection = 1;
@@ -108,11 +110,13 @@ export class RtcSockets {
     socket.on('error', (error: NodeJS.ErrnoException) =>
       this.events.onTrouble('webrtc.socket', error.code ?? error.message),
     );
+    const local = this.udp.length;
     socket.on('message', (bytes, from) => {
-      this.events.onPacket(bytes, { address: from.address, port: from.port, transport: 'udp' });
+      this.events.onPacket(bytes, { address: from.address, port: from.port, transport: 'udp', local });
     });
-    if (type === 'udp6') this.udp6 = socket;
-    else this.udp4 = socket;
+    if (type === 'udp6' && this.firstUdp6 < 0) this.firstUdp6 = local;
+    if (type === 'udp4' && this.firstUdp4 < 0) this.firstUdp4 = local;
+    this.udp.push(socket);
   }
 
   private async openTcp(host: string, isOptional: boolean): Promise<void> {
@@ -174,15 +178,14 @@ export class RtcSockets {
       if (socket !== undefined && socket.writableLength < TCP_HIGH_WATER) socket.write(frameForTcp(bytes));
       return;
     }
-    const socket = to.address.includes(':') ? this.udp6 : this.udp4;
-    socket?.send(bytes, to.port, to.address);
+    const local = to.local ?? (to.address.includes(':') ? this.firstUdp6 : this.firstUdp4);
+    this.udp[local]?.send(bytes, to.port, to.address);
   }
 
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.udp4?.close();
-    this.udp6?.close();
+    for (const socket of this.udp) socket.close();
     for (const server of this.servers) server.close();
     for (const { socket } of this.connections.values()) socket.destroy();
     this.connections.clear();

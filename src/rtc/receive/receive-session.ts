@@ -76,6 +76,8 @@ export class ReceiveSession {
   private keyRequests = 0;
   private strays = 0;
   private closed = false;
+  /** Sources that have not come yet, of which a key frame is wanted: media x MAX_SOURCES + layer. */
+  private readonly awaited = new Set<number>();
   /** Of the packet being looked at: its MID, RID and repaired RID as text, '' when it has none. */
   private mid = '';
   private rid = '';
@@ -127,6 +129,7 @@ export class ReceiveSession {
     }
     const source = new Source(packet.ssrc, media, layer);
     this.sources.set(packet.ssrc, source);
+    source.isKeyWanted = this.awaited.delete(media.index * MAX_SOURCES + layer);
     this.accept(source, bytes, nowUs);
   }
 
@@ -211,11 +214,15 @@ export class ReceiveSession {
 
   /** Asks for a key frame, now or as soon as the limit allows. */
   requestKey(media: number, layer: number, nowUs: number): void {
+    let isKnown = false;
     for (const source of this.sources.values()) {
       if (source.media.index !== media || source.layer !== layer) continue;
+      isKnown = true;
       source.isKeyWanted = true;
       this.askForKey(source, nowUs);
     }
+    if (!isKnown && this.medias.some(({ index }) => index === media) && layer < MAX_SOURCES)
+      this.awaited.add(media * MAX_SOURCES + layer);
   }
 
   private askForKey(source: Source, nowUs: number): void {

@@ -22,7 +22,7 @@ export class StoredChunk {
   readonly end: number;
   readonly isKey: boolean;
   readonly dtsUs: number;
-  /** Of the first RTP packet in it, -1 when there is none; all are of one track. */
+  /** All packets are of one track. */
   readonly track: number;
 
   constructor(slab: Uint8Array, start: number, end: number, isKey: boolean, dtsUs: number, track: number) {
@@ -62,6 +62,8 @@ export class FeedStore {
   /** Position of the latest key frame that is held; -1 = none. */
   latestKey = -1;
   private readonly onKeyNeeded: () => void;
+  /** Of the tracks; frames of others are dropped. -1 = all are taken. */
+  private generation = -1;
   private bytes = 0;
   private readers: readonly StoreReader[] = [];
 
@@ -69,8 +71,9 @@ export class FeedStore {
     this.onKeyNeeded = onKeyNeeded;
   }
 
-  setTracks(clockRates: readonly number[]): void {
+  setTracks(clockRates: readonly number[], generation = -1): void {
     this.clockRates = clockRates;
+    this.generation = generation;
     while (this.clocks.length < clockRates.length) this.clocks.push(new TrackClock());
     for (const reader of this.readers) reader.onTracks();
   }
@@ -98,13 +101,15 @@ export class FeedStore {
   /** Hot path. Bytes of the feed from one slab: whole marked frames, and reports between them. */
   push(slab: Uint8Array, start: number, end: number, nowUs: number): void {
     let from = -1;
+    let isCurrent = true;
     for (let at = start; at + CHUNK_HEADER_BYTES <= end; ) {
       const channel = slab[at + 1]!;
       const next = at + CHUNK_HEADER_BYTES + ((slab[at + 2]! << 8) | slab[at + 3]!);
       if (channel === FRAME_MARK_CHANNEL) {
         if (from >= 0) this.pushChunk(slab, from, at, nowUs);
-        from = at;
-      } else if ((channel & 1) === 1) {
+        isCurrent = this.generation < 0 || this.generation === ((slab[at + 6]! << 8) | slab[at + 7]!);
+        from = isCurrent ? at : -1;
+      } else if ((channel & 1) === 1 && isCurrent) {
         this.takeReport(channel >> 1, slab.subarray(at + CHUNK_HEADER_BYTES, next), nowUs);
       }
       at = next;
@@ -117,7 +122,10 @@ export class FeedStore {
     const isKey = (slab[mark + 4]! & FRAME_KEY) !== 0;
     const dtsUs = readDouble(slab, mark + 8);
     const start = mark + FRAME_MARK_BYTES;
-    const position = chunks.push(new StoredChunk(slab, start, end, isKey, dtsUs, trackOf(slab, start, end)));
+    const track = trackOf(slab, start, end);
+    // Reports alone.
+    if (track < 0) return;
+    const position = chunks.push(new StoredChunk(slab, start, end, isKey, dtsUs, track));
     this.bytes += end - start;
     if (isKey) this.latestKey = position;
     this.trim(dtsUs);

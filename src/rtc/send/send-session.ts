@@ -219,7 +219,14 @@ export class SendSession implements StoreReader {
       if (this.isWanted(chunk, isHistory) && !this.sendChunk(chunk, isHistory, false, nowUs)) break;
       this.moveTo(this.cursor + 1);
     }
-    if (nowUs - this.lastReportUs >= REPORT_US) this.report(nowUs);
+    if (nowUs - this.lastReportUs >= REPORT_US || this.hasUnreported()) this.report(nowUs);
+  }
+
+  /** A track that has just begun: without a report its sound does not fit the pictures. */
+  private hasUnreported(): boolean {
+    const { tracks } = this;
+    for (let i = 0; i < tracks.length; i++) if (tracks[i]!.hasSent && !tracks[i]!.isReported) return true;
+    return false;
   }
 
   /** Whether this player gets the frame at all. */
@@ -376,6 +383,7 @@ export class SendSession implements StoreReader {
       const { feedTrack } = track.media;
       const clockRate = this.feed.clockRates[feedTrack] ?? track.media.clockRate;
       const report = track.hasSent ? track.report(this.feed.clocks[feedTrack], clockRate, nowUs) : null;
+      if (track.hasSent) track.isReported = true;
       if (report === null) continue;
       this.rememberReport(report.ntpSeconds, report.ntpFraction, nowUs);
       this.output.sendRtcp(serializeRtcp([report, { type: 'sdes', ssrc: report.ssrc, cname: this.cname }]));

@@ -40,6 +40,8 @@ export class SendTrack {
   /** RTP time of the latest frame that was sent, as the player sees it. */
   lastTimestamp = 0;
   hasSent = false;
+  /** A sender report was due after it began. */
+  isReported = false;
   /** Difference between the player's clock and the stream's. */
   timestampOffset = randomInt(MODULUS_32);
   private readonly output: SendOutput;

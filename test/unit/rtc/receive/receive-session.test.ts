@@ -238,3 +238,12 @@ test('a source that begins anew loses nothing that was not lost, and hostile byt
   for (let ssrc = 100; ssrc < 300; ssrc++) world.receive(packet(1, { ssrc }));
   assert.ok(world.received.length <= 33, 'sources are bounded');
 });
+
+test('a key frame that is wanted before the first packet is asked for with it', () => {
+  const world = new World();
+  world.session.requestKey(0, 0, world.nowUs);
+  world.session.requestKey(7, 0, world.nowUs);
+  assert.equal(world.control.length, 0);
+  world.receive(packet(1));
+  assert.equal(world.tick(10).filter(({ type }) => type === 'pli').length, 1);
+});

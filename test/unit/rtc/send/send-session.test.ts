@@ -344,3 +344,20 @@ test('the store keeps the GOP and two seconds, and drops a GOP that never ends',
   assert.equal(store.latestKey, -1);
   assert.ok(store.chunks.size <= 52, `${store.chunks.size}`);
 });
+
+test('a track that begins late is reported at once, so that its sound fits the pictures', () => {
+  const world = new World();
+  for (const track of [0, 1]) {
+    const bytes = senderReport(track, 0);
+    world.store.push(bytes, 0, bytes.length, world.nowUs);
+  }
+  world.play();
+  world.picture(true);
+  world.control.length = 0;
+  world.sound();
+  const reported = world.control.flatMap((bytes) => parseRtcp(bytes)).filter(({ type }) => type === 'sr');
+  assert.ok(reported.some((report) => report.type === 'sr' && report.ssrc === AUDIO_SSRC));
+  world.control.length = 0;
+  world.sound();
+  assert.equal(world.control.length, 0);
+});
