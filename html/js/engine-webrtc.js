@@ -55,8 +55,8 @@ export async function openWebrtc(video, choice, events) {
 }
 
 /** A refusal for this way, after which another one is tried, or a fault after which this one is tried again. */
-export function refusalOf({ status, text, reason }) {
-  if (reason !== undefined) return { refused: true, reason };
+export function refusalOf({ status, text, reason, values }) {
+  if (reason !== undefined) return { refused: true, reason, values };
   if (status === undefined || PASSING.has(status)) return { status, text };
   return { refused: true, reason: 'webrtc.refused', values: { status }, text };
 }

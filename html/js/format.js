@@ -17,11 +17,6 @@ export function protocolName(protocol) {
   return protocol === 'webrtc' ? 'WebRTC' : protocol.toUpperCase();
 }
 
-/** Without the sign: "0", "0.4", "12". */
-export function percent(value) {
-  return value === 0 || value >= 10 ? String(Math.round(value)) : value.toFixed(1);
-}
-
 /** Seconds in the words of `t`, at most two units: "42 s", "5 min", "3 h 20 min", "4 d 2 h". */
 export function duration(seconds, t) {
   const whole = Math.max(0, Math.floor(seconds));
@@ -63,6 +58,7 @@ export function trackFacts(track, detailed) {
 export function streamFacts(stream) {
   return stream.tracks
     .filter((track) => track.kind !== 'data')
+    .sort((a, b) => Number(b.kind === 'video') - Number(a.kind === 'video'))
     .map((track) => trackFacts(track, false))
     .join(' · ');
 }

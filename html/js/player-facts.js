@@ -1,9 +1,10 @@
 // The facts beside the picture. Every number is measured here or told by the server; what is not known is not shown.
 
 import { element, setHidden, setText } from './dom.js';
-import { bitrate, duration, percent, protocolName, trackFacts } from './format.js';
+import { bitrate, duration, protocolName, trackFacts } from './format.js';
 import { t } from './i18n.js';
 import { bufferedAhead } from './live-edge.js';
+import { percent } from './rtc-statistics.js';
 import { leftOut } from './ways.js';
 
 /** Facts that need a word about how they are measured. */

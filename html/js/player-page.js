@@ -101,9 +101,10 @@ function begin() {
 
 function choose(found) {
   const facts = found ?? noStream;
-  // Another broadcast of the same name may have other codecs.
-  if (found !== null && found.live_ms !== refusedFor) refused = new Map();
-  refusedFor = found?.live_ms ?? 0;
+  // Another broadcast of the same name may have other codecs. One on demand begins by being asked for.
+  const liveMs = found?.live_ms ?? 0;
+  if (liveMs !== refusedFor && refusedFor !== 0) refused = new Map();
+  refusedFor = liveMs;
   activeWay = chooseWay(wishedWay, facts, abilities, refused);
   refreshWays();
   if (activeWay === null) {

@@ -1,8 +1,9 @@
 // The numbers of what is being sent. What is not known is not shown.
 import { element, setHidden, setText } from './dom.js';
-import { bitrate, duration, frameRate, percent } from './format.js';
+import { bitrate, duration, frameRate } from './format.js';
 import { t } from './i18n.js';
 import { codecLabel } from './rtc-codecs.js';
+import { percent } from './rtc-statistics.js';
 
 const STARTING_S = 15;
 const NOTED = new Set(['rtt', 'loss', 'asked']);

@@ -220,8 +220,8 @@ function messageText(phase, values) {
     return t(server?.self_signed ? 'send.insecure.text' : 'send.insecure.trusted');
   }
   if (phase !== 'refused') return details.text || t(`send.${phase}.text`, values);
-  if (details.reason !== undefined)
-    return t(details.reason === 'unreachable' ? 'send.unreachable' : details.reason);
+  if (details.reason === 'unreachable') return t('send.unreachable');
+  if (details.reason !== undefined) return t(details.reason, details.values);
   return details.text || t('webrtc.refused', values);
 }
 

@@ -6,12 +6,13 @@ const CONNECT_MS = 8000;
 /** A network that hangs for so long comes back by a new connection, not by itself. */
 const SILENT_MS = 4000;
 
+const USUAL_PORT = '8000';
 const TIMERS = { set: (run, ms) => setTimeout(run, ms), clear: (handle) => clearTimeout(handle) };
 
 /**
  * Connects `peer` (with its transceivers) to `url`. Of the events one of `failed(details)` and `lost()` comes at most,
- * and nothing after `close()`: `answered(notes)`, may be absent; `connected()`; `failed({ status, text })`, the server refused; `failed({ reason })`, a
- * key of the dictionary: no connection, although the server answered; `failed({})`, the server could not be reached;
+ * and nothing after `close()`: `answered(notes)`, may be absent; `connected()`; `failed({ status, text })`, the server refused; `failed({ reason, values })`,
+ * a key of the dictionary: no connection, although the server answered; `failed({})`, the server could not be reached;
  * `lost()`, it was connected.
  */
 export function connectPeer(peer, url, events, timers = TIMERS) {
@@ -36,7 +37,7 @@ export function connectPeer(peer, url, events, timers = TIMERS) {
   };
   const fail = (details) => end() && events.failed(details);
   const lose = () => {
-    if (!isConnected) fail({ reason: 'webrtc.network' });
+    if (!isConnected) fail({ reason: 'webrtc.network', values: { port: portOf(peer.remoteDescription) } });
     else if (end()) events.lost();
   };
   const onState = () => {
@@ -72,4 +73,9 @@ export function connectPeer(peer, url, events, timers = TIMERS) {
     (error) => fail(error instanceof SignalError ? { status: error.status, text: error.text } : {}),
   );
   return { close: () => void end() };
+}
+
+/** Where the server said that it takes media. */
+function portOf(description) {
+  return /^a=candidate:\S+ 1 udp \d+ \S+ (\d+)/im.exec(description?.sdp ?? '')?.[1] ?? USUAL_PORT;
 }

@@ -114,3 +114,8 @@ function later(one, other) {
 function milliseconds(seconds) {
   return Number.isFinite(seconds) ? seconds * 1000 : null;
 }
+
+/** Without the sign: "0", "0.4", "12"; what is there is never shown as nothing. */
+export function percent(value) {
+  return value === 0 || value >= 9.95 ? String(Math.round(value)) : Math.max(0.1, value).toFixed(1);
+}

@@ -30,6 +30,24 @@ export interface H264Sps {
   readonly interlaced: boolean;
   /** Frames that may precede another in decoding order and follow it in output order; -1 when not declared. */
   readonly maxReorderFrames: number;
+  readonly slices: H264SliceFacts;
+}
+
+/** What slice headers hang on (7.3.3), and where in the SPS some bits are, counted behind its header byte, unescaped. */
+interface H264SliceFacts {
+  readonly hasSeparatePlanes: boolean;
+  readonly frameNumBits: number;
+  /** pic_order_cnt_type. */
+  readonly orderType: number;
+  /** Bits of pic_order_cnt_lsb; 0 when there is none. */
+  readonly orderLsbBits: number;
+  /** delta_pic_order_always_zero_flag. */
+  readonly hasNoOrderDelta: boolean;
+  readonly maxRefFrames: number;
+  /** Place of gaps_in_frame_num_value_allowed_flag. */
+  readonly gapsBit: number;
+  /** Place of max_num_reorder_frames; -1 = it is not there. */
+  readonly reorderBit: number;
 }
 
 const PROFILES_WITH_CHROMA: ReadonlySet<number> = new Set([
@@ -48,7 +66,8 @@ export function hasChromaFields(profileIdc: number): boolean {
 export function parseH264Sps(nal: Uint8Array): H264Sps {
   if (nal.length < 4 || nal.length > MAX_SPS_BYTES) throw new ProtocolError(BAD_SPS, `${nal.length} bytes`);
   if ((nal[0]! & 0x1f) !== 7) throw new ProtocolError(BAD_SPS, `NAL unit type ${nal[0]! & 0x1f}`);
-  const bits = new BitReader(removeEmulationPrevention(nal, 1), BAD_SPS);
+  const raw = removeEmulationPrevention(nal, 1);
+  const bits = new BitReader(raw, BAD_SPS);
   const profileIdc = bits.bits(8);
   const constraints = bits.bits(8);
   const levelIdc = bits.bits(8);
@@ -67,9 +86,10 @@ export function parseH264Sps(nal: Uint8Array): H264Sps {
     if (bits.flag()) skipScalingMatrix(bits, chromaFormat === 3 ? 12 : 8);
   }
 
-  bits.ueMax(12, 'log2_max_frame_num');
-  skipPictureOrderCount(bits);
-  bits.ueMax(16, 'max_num_ref_frames');
+  const frameNumBits = bits.ueMax(12, 'log2_max_frame_num') + 4;
+  const order = readPictureOrderCount(bits);
+  const maxRefFrames = bits.ueMax(16, 'max_num_ref_frames');
+  const gapsBit = raw.length * 8 - bits.remaining;
   bits.skip(1); // gaps_in_frame_num_value_allowed_flag
   const widthInMacroblocks = bits.ueMax(4095, 'pic_width_in_mbs') + 1;
   const heightInMapUnits = bits.ueMax(4095, 'pic_height_in_map_units') + 1;
@@ -103,6 +123,14 @@ export function parseH264Sps(nal: Uint8Array): H264Sps {
     bitDepthChroma,
     interlaced: !framesOnly,
     maxReorderFrames: vui.maxReorderFrames,
+    slices: {
+      hasSeparatePlanes: separatePlanes,
+      frameNumBits,
+      ...order,
+      maxRefFrames,
+      gapsBit,
+      reorderBit: vui.reorderLeft < 0 ? -1 : raw.length * 8 - vui.reorderLeft,
+    },
   };
 }
 
@@ -119,27 +147,34 @@ function skipScalingMatrix(bits: BitReader, lists: number): void {
   }
 }
 
-function skipPictureOrderCount(bits: BitReader): void {
-  const type = bits.ueMax(2, 'pic_order_cnt_type');
-  if (type === 0) bits.ueMax(12, 'log2_max_pic_order_cnt_lsb');
-  else if (type === 1) {
-    bits.skip(1); // delta_pic_order_always_zero_flag
+function readPictureOrderCount(
+  bits: BitReader,
+): Pick<H264SliceFacts, 'orderType' | 'orderLsbBits' | 'hasNoOrderDelta'> {
+  const orderType = bits.ueMax(2, 'pic_order_cnt_type');
+  let orderLsbBits = 0;
+  let hasNoOrderDelta = false;
+  if (orderType === 0) orderLsbBits = bits.ueMax(12, 'log2_max_pic_order_cnt_lsb') + 4;
+  else if (orderType === 1) {
+    hasNoOrderDelta = bits.flag();
     bits.se();
     bits.se();
     const count = bits.ueMax(255, 'num_ref_frames_in_pic_order_cnt_cycle');
     for (let i = 0; i < count; i++) bits.se();
   }
+  return { orderType, orderLsbBits, hasNoOrderDelta };
 }
 
 interface Vui {
   frameRate: number;
   maxReorderFrames: number;
+  /** Bits left before max_num_reorder_frames; -1 = it is not there. */
+  reorderLeft: number;
 }
 
-const NO_VUI: Readonly<Vui> = { frameRate: 0, maxReorderFrames: -1 };
+const NO_VUI: Readonly<Vui> = { frameRate: 0, maxReorderFrames: -1, reorderLeft: -1 };
 
 function readVui(bits: BitReader): Vui {
-  const vui: Vui = { frameRate: 0, maxReorderFrames: -1 };
+  const vui: Vui = { ...NO_VUI };
   try {
     readVuiFields(bits, vui);
   } catch (error) {
@@ -166,7 +201,9 @@ function readVuiFields(bits: BitReader, vui: Vui): void {
   if (bits.flag()) {
     bits.skip(1); // motion_vectors_over_pic_boundaries_flag
     for (let i = 0; i < 4; i++) bits.ue();
+    const left = bits.remaining;
     vui.maxReorderFrames = bits.ueMax(16, 'max_num_reorder_frames');
+    vui.reorderLeft = left;
   }
 }
 

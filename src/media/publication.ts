@@ -203,3 +203,8 @@ export interface PublicationOwner {
   /** Called when the name is taken away (take-over, kick, shutdown): the session must close. */
   revoke(reason: string): void;
 }
+
+/** The test channel, or another form of a stream: rules for forwards and recordings do not mean it. */
+export function isMadeHere({ protocol }: PublicationOwner): boolean {
+  return protocol === 'demo' || protocol === 'transcode';
+}

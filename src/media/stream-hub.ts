@@ -14,6 +14,7 @@ import { Publication, type PublicationOwner } from './publication.ts';
 import type { Pump } from './pump.ts';
 import type { Sink } from './sink.ts';
 import { type GopLimits, Stream } from './stream.ts';
+import { StreamAskers } from './stream-askers.ts';
 import type { StreamKey } from './stream-key.ts';
 import type { SoundRules } from './stream-sound.ts';
 import { type StartRule, Subscription } from './subscription.ts';
@@ -68,6 +69,8 @@ const ON_DEMAND_KEPT_MS = 10_000;
 
 export class StreamHub {
   readonly pump: Pump;
+  /** Other servers that asked for streams lately. */
+  readonly askers: StreamAskers;
   private readonly clock: Clock;
   private readonly tick: TickWheel;
   private readonly rulesFor: (key: StreamKey, host: string) => StreamRules;
@@ -85,6 +88,7 @@ export class StreamHub {
   ) {
     this.pump = pump;
     this.clock = clock;
+    this.askers = new StreamAskers(clock);
     this.tick = tick;
     this.rulesFor = rulesFor;
   }

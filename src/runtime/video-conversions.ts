@@ -95,9 +95,9 @@ export class VideoConversions {
       };
     }
     const effect =
-      order === 'disposable'
-        ? 'they are left out, and motion is less smooth'
-        : 'other pictures refer to some of them, and motion is not smooth';
+      order === 'referenced'
+        ? 'other pictures refer to some of them, and motion is not smooth'
+        : 'they are left out, and motion is less smooth';
     const why = reason === '' ? '' : ` They are not converted: ${reason}.`;
     return {
       key: stream.key,

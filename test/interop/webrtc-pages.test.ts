@@ -163,8 +163,14 @@ test('WebRTC pages: VP9 alone, sound alone, and the screen are published', { ski
 test('WebRTC pages: a stream of others, AAC converted, plays and its sound is switched on by a click', {
   skip,
 }, async (context) => {
-  const player = await open(context, `${PLAY}demo&muted=1`);
+  const player = await open(context, '/docs/');
+  await player.route('**/whep', async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, headers: { ...response.headers(), 'X-Sluice-Notes': 'No B-frames.' } });
+  });
+  await player.goto(`${origin}${PLAY}demo&muted=1`);
   await player.locator('.stage[data-state=playing]').waitFor();
+  await player.getByText('WebRTC: No B-frames.', { exact: true }).waitFor();
   const silent = await player.evaluate("document.querySelector('video').muted");
   assert.equal(silent, true);
   await player.getByRole('button', { name: 'Tap for sound' }).click();
@@ -199,6 +205,22 @@ test('WebRTC pages: what WebRTC cannot do is done another way, and the reason is
   await player.locator('#stage').hover();
   await player.locator('#way').selectOption('webrtc');
   await player.getByText('Round trip', { exact: true }).waitFor();
+});
+
+test('WebRTC pages: a port that a firewall closes is named, and another way is taken', {
+  skip,
+}, async (context) => {
+  const player = await open(context, '/docs/');
+  await player.route('**/whep', async (route) => {
+    const answer = await route.fetch();
+    // The port that nothing is heard from: discard.
+    const body = (await answer.text()).replace(/^(a=candidate:.* )\d+( typ)/gm, '$19$2');
+    await route.fulfill({ response: answer, body });
+  });
+  await player.goto(`${origin}${PLAY}demo`);
+  await player.getByText('Open its port 9 in the firewall for UDP and TCP').waitFor();
+  await player.locator('.stage[data-state=playing]').waitFor();
+  assert.equal(await player.locator('#way').inputValue(), 'http-flv');
 });
 
 test('WebRTC pages: without HTTPS the page says so, and leads there', { skip }, async (context) => {

@@ -3,12 +3,14 @@
  * from then on. It ends with its stream, and when the stream has other codecs than those that were agreed on.
  */
 import type { SessionDetails, SessionRole } from '../../access/session-registry.ts';
+import type { StreamKey } from '../../media/stream-key.ts';
 import { WEBRTC_SOUND } from '../../packaging/sound-needs.ts';
 import { pictureFramesLeftOut } from '../../packaging/webrtc-feed.ts';
 import { answerPlay } from '../../rtc/negotiation/answer.ts';
-import { parseOffer } from '../../rtc/negotiation/offer.ts';
+import { parseOffer, type RtcOffer } from '../../rtc/negotiation/offer.ts';
 import type { RtcLink, RtcLinkUser } from '../../rtc/rtc-link.ts';
 import { type TrackWait, waitForTracks } from '../../runtime/track-wait.ts';
+import type { PictureChoice } from '../../runtime/video-conversions.ts';
 import { RejectedError } from '../../util/errors.ts';
 import { PeerSession } from './peer-session.ts';
 
@@ -53,10 +55,20 @@ export class WhepPlayer extends PeerSession implements RtcLinkUser {
     this.wait = waitForTracks(services, key, play.waitMs, WEBRTC_SOUND);
     await this.wait.tracks;
     this.checkPresence();
+    const choice = await this.choosePictures(key, offer);
+    this.checkPresence();
+    if (choice.key.text !== key.text) {
+      this.link.remove(this);
+      this.link = pool.link(thread, choice.key, play.waitMs);
+      this.link.add(this);
+      this.wait = waitForTracks(services, choice.key, play.waitMs, WEBRTC_SOUND);
+      await this.wait.tracks;
+      this.checkPresence();
+    }
     const negotiated = answerPlay(offer, this.link.tracks(), this.localSide(thread), { stream: key.text });
     this.hasAnswer = true;
     this.connect(thread, negotiated, this.link.feedId);
-    if (this.framesLeftOut() > 0) this.notes = [...this.notes, B_FRAMES];
+    if (choice.note !== '') this.notes = [...this.notes, choice.note];
     context.sessions.add(this);
     this.log.info('webrtc.play-start', {
       stream: key.text,
@@ -66,6 +78,18 @@ export class WhepPlayer extends PeerSession implements RtcLinkUser {
       'left-out': this.notes.join(' ') || undefined,
     });
     return negotiated.sdp;
+  }
+
+  /** What is played instead of a stream whose pictures the player cannot take; rejects when it can have none. */
+  private async choosePictures(key: StreamKey, { medias }: RtcOffer): Promise<PictureChoice> {
+    const stream = this.services.context.hub.find(key.text);
+    const videos = medias.filter(
+      ({ kind, direction }) => kind === 'video' && (direction === 'recvonly' || direction === 'sendrecv'),
+    );
+    if (stream === undefined || videos.length === 0) return { key, note: '' };
+    return await this.services.context.videoConversions.choose(stream, (codec) =>
+      videos.some(({ codecs }) => codecs.some((offered) => offered.codec === codec)),
+    );
   }
 
   private checkPresence(): void {

@@ -4,6 +4,7 @@ import { NamePattern } from '../../config/name-pattern.ts';
 import type { OnDemandSource } from '../../media/on-demand.ts';
 import { type StreamKey, streamKeyOf } from '../../media/stream-key.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
+import { askersOf } from '../../runtime/stream-loop.ts';
 import { RejectedError } from '../../util/errors.ts';
 import { PullChannel, type PullOrigin, type PullWatcher } from './pull-channel.ts';
 import type { PullRule } from './pull-config.ts';
@@ -33,6 +34,7 @@ export class PullService implements PullWatcher {
       after: (delayMs, run) => context.tick.after(delayMs, run),
       heldBy: (key, source) => this.heldBy(key, source),
       returns: (key) => context.configuration().resolver.resolve('', key.app, key.name).publish.return,
+      askersOf: (key) => askersOf(context, key),
       random: Math.random,
       open: openPull,
       userAgent: `Sluice/${context.version}`,

@@ -29,6 +29,8 @@ export interface PullTools {
   readonly heldBy: (key: StreamKey, source: OnDemandSource) => string;
   /** Whether the policy lets a preferred source take the stream back. */
   readonly returns: (key: StreamKey) => boolean;
+  /** What Sluice servers are told of who asks, last the stream here. */
+  readonly askersOf: (key: StreamKey) => readonly string[];
   /** 0 to 1. */
   readonly random: () => number;
   readonly open: (url: string, handlers: PullHandlers, options: PullOptions) => Pull;
@@ -66,10 +68,14 @@ export class SourceRun implements PullHandlers {
   private published: readonly Track[] = [];
   private metadata: unknown = null;
   private isEnded = false;
+  /** What the source is told of who asks, and what it tells of the stream's way. */
+  private readonly asked: readonly string[];
+  private via: readonly string[] = [];
 
   constructor(tools: PullTools, options: RunOptions) {
     this.tools = tools;
     this.options = options;
+    this.asked = tools.askersOf(options.key);
     this.shown = shownUrl(options.url);
     this.pacer = new PullPacer({
       leadUs: LEAD_US,
@@ -103,6 +109,7 @@ export class SourceRun implements PullHandlers {
         silenceMs: source.silenceMs,
         transport: source.transport,
         userAgent: tools.userAgent,
+        via: this.asked,
         rtcCalls: tools.rtcCalls,
         nowUs: tools.nowUs,
         after: tools.after,
@@ -123,6 +130,13 @@ export class SourceRun implements PullHandlers {
   onMetadata(values: unknown): void {
     this.metadata = values;
     this.publication?.metadata(values, false);
+  }
+
+  onVia(via: readonly string[]): void {
+    const own = this.asked.at(-1);
+    if (own !== undefined && via.includes(own))
+      this.end(`the stream that ${this.shown} has comes from here: it is pulled in a circle`);
+    else this.via = via;
   }
 
   onFrame(frame: Frame): void {
@@ -150,7 +164,7 @@ export class SourceRun implements PullHandlers {
         protocol: 'pull',
         remote: this.shown,
         host: '',
-        via: [],
+        via: this.via,
         rank: FIRST_PULL_RANK + place,
         source: owner,
         ...(canAsk ? { requestKeyFrame: () => this.pull?.requestKeyFrame?.() } : {}),

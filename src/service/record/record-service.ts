@@ -4,7 +4,7 @@
  * it is stopped, also while nobody publishes.
  */
 import { open, stat, unlink } from 'node:fs/promises';
-import type { PublicationOwner } from '../../media/publication.ts';
+import { isMadeHere, type PublicationOwner } from '../../media/publication.ts';
 import type { Stream } from '../../media/stream.ts';
 import type { StreamKey } from '../../media/stream-key.ts';
 import { FILE_EXTENSIONS } from '../../packaging/file-muxer.ts';
@@ -81,7 +81,7 @@ export class RecordService {
     const { key } = stream;
     const publisher = this.context.hub.publisherOf(stream);
     // The test channel is not worth a disk.
-    if (publisher === null || publisher.protocol === 'demo') return;
+    if (publisher === null || isMadeHere(publisher)) return;
     const wanted = this.wanted(key, publisher);
     const present = this.running.get(key.text) ?? new Map<string, Running>();
     for (const [name, running] of present) {

@@ -1,6 +1,6 @@
 /** Forwarding by policy: every published stream is sent to the targets that its rules name. */
 import { hostname } from 'node:os';
-import type { PublicationOwner } from '../../media/publication.ts';
+import { isMadeHere, type PublicationOwner } from '../../media/publication.ts';
 import type { Stream } from '../../media/stream.ts';
 import { lanAddresses } from '../../runtime/endpoints.ts';
 import type { ModuleContext, RunningModule, ServerModule } from '../../runtime/module.ts';
@@ -56,7 +56,7 @@ class Relay {
   private adjust(stream: Stream): void {
     const { key } = stream;
     const publisher: PublicationOwner | null = this.context.hub.publisherOf(stream);
-    if (publisher === null || publisher.protocol === 'demo') return;
+    if (publisher === null || isMadeHere(publisher)) return;
     const { host } = publisher;
     const { forwards } = this.context.configuration().resolver.resolve(host, key.app, key.name);
     const wanted = forwards.map((rule) => resolveTarget(rule, key, host));

@@ -6,12 +6,12 @@ import { CODECS } from '../../codec/codec-id.ts';
 import type { Frame } from '../../media/frame.ts';
 import type { Stream } from '../../media/stream.ts';
 import { defaultTrack } from '../../media/track.ts';
+import { findProgram } from '../../runtime/find-program.ts';
 import { type HttpRequest, sendText } from '../../runtime/http-listener.ts';
 import type { ModuleContext, RunningModule, ServerModule } from '../../runtime/module.ts';
 import { splitStreamPath } from '../../runtime/stream-path.ts';
 import { RejectedError } from '../../util/errors.ts';
 import { keyFrameMp4 } from '../../wire/mp4/key-frame-file.ts';
-import { findProgram } from '../../runtime/find-program.ts';
 import { JpegMaker } from './jpeg-maker.ts';
 import { PictureCache } from './picture-cache.ts';
 

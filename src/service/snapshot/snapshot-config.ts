@@ -3,7 +3,7 @@ import { section, text } from '../../config/setting.ts';
 
 export const ffmpegSection = section({
   name: 'ffmpeg',
-  text: 'The program ffmpeg, if the machine has it: it makes the JPEG pictures at /live/STREAM.jpg. Nothing else needs it.',
+  text: 'The program ffmpeg, if the machine has it: it makes the JPEG pictures at /live/STREAM.jpg, and converts pictures for players that need it (<transcode>). Nothing else needs it.',
   fields: {
     path: text(
       '',

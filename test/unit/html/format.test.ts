@@ -8,8 +8,11 @@ interface Format {
   duration(seconds: number, t: (key: string, values: { n: number }) => string): string;
   frameRate(fps: number): string;
   trackFacts(track: Record<string, unknown>, detailed: boolean): string;
+  streamFacts(stream: { tracks: readonly Record<string, unknown>[] }): string;
+  protocolName(protocol: string): string;
 }
-const { bitrate, duration, frameRate, trackFacts } = await loadPageModule<Format>('js/format.js');
+const { bitrate, duration, frameRate, trackFacts, streamFacts, protocolName } =
+  await loadPageModule<Format>('js/format.js');
 const english = (key: string, { n }: { n: number }) => `${n} ${key.slice(5, 6)}`;
 
 test('format: bitrate, and nothing when nothing was measured', () => {
@@ -63,4 +66,15 @@ test('format: what is unknown about a track is left out', () => {
     language: 'de',
   };
   assert.equal(trackFacts(audio, true), 'AAC LC · 44.1 kHz · 2 ch · de');
+});
+
+test('format: a stream in one line, the picture first whatever came first', () => {
+  const tracks = [
+    { kind: 'audio', label: 'Opus', sample_rate: 48_000 },
+    { kind: 'data', label: 'Text' },
+    { kind: 'video', label: 'H.264', width: 640, height: 360, fps: 30 },
+  ];
+  assert.equal(streamFacts({ tracks }), 'H.264 640×360 30 fps · Opus 48 kHz');
+  assert.equal(tracks[0]!.kind, 'audio');
+  assert.deepEqual(['webrtc', 'rtmp'].map(protocolName), ['WebRTC', 'RTMP']);
 });

@@ -7,6 +7,7 @@ interface Details {
   readonly status?: number;
   readonly text?: string;
   readonly reason?: string;
+  readonly values?: Readonly<Record<string, unknown>>;
 }
 interface Timers {
   set(run: () => void, ms: number): number;
@@ -30,7 +31,7 @@ interface Signal {
   sentenceOf(text: string): string;
 }
 interface Engine {
-  refusalOf(details: Details): { refused?: boolean; reason?: string; text?: string };
+  refusalOf(details: Details): Details & { refused?: boolean };
 }
 
 const { connectPeer } = await loadPageModule<Connection>('js/rtc-connection.js');
@@ -45,6 +46,7 @@ class Peer extends EventTarget {
   connectionState = 'new';
   localDescription = { sdp: '' };
   answer = '';
+  remoteDescription: { readonly sdp: string } | null = null;
   isClosed = false;
   readonly transport = Object.assign(new EventTarget(), { state: 'connected' });
 
@@ -59,6 +61,7 @@ class Peer extends EventTarget {
   async setRemoteDescription({ sdp }: { sdp: string }): Promise<void> {
     if (sdp.startsWith('nonsense')) throw new Error('no SDP');
     this.answer = sdp;
+    this.remoteDescription = { sdp };
   }
 
   getTransceivers(): { sender: { transport: EventTarget } }[] {
@@ -131,8 +134,10 @@ class Bench {
   }
 }
 
+const ANSWER =
+  'v=0\r\na=candidate:1 1 tcp 9 10.0.0.7 8124 typ host\r\na=candidate:2 1 udp 8 10.0.0.7 8123 typ host\r\n';
 const created = (headers: Record<string, string> = { Location: '/live/cam/whip/abc' }) =>
-  new Response('v=0\r\n', { status: 201, headers });
+  new Response(ANSWER, { status: 201, headers });
 const SESSION_ENDED = `DELETE http://h:8080/live/cam/whip/abc`;
 
 test('connection: an offer with stereo goes out, the answer comes, the end is told to the server', async (context) => {
@@ -177,7 +182,7 @@ test('connection: a firewall that drops everything is named', async (context) =>
   const bench = await new Bench(context, created).settle();
   bench.peer.enter('connecting');
   bench.pass();
-  assert.deepEqual(bench.told, ['failed {"reason":"webrtc.network"}']);
+  assert.deepEqual(bench.told, ['failed {"reason":"webrtc.network","values":{"port":"8123"}}']);
   assert.equal(bench.requests.at(-1), SESSION_ENDED);
 });
 
@@ -248,7 +253,8 @@ test('signal: what a person can read of a refusal', () => {
 });
 
 test('engine: which refusals lead to another way to play', () => {
-  assert.deepEqual(refusalOf({ reason: 'webrtc.network' }), { refused: true, reason: 'webrtc.network' });
+  const network = { reason: 'webrtc.network', values: { port: '8000' } };
+  assert.deepEqual(refusalOf(network), { refused: true, ...network });
   for (const status of [400, 401, 403, 406, 503])
     assert.deepEqual(refusalOf({ status, text: 'no' }), {
       refused: true,

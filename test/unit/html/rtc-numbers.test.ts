@@ -20,6 +20,7 @@ interface Facts {
   readonly overTcp: boolean;
 }
 interface Statistics {
+  percent(value: number): string;
   LinkStatistics: new () => { add(entries: Iterable<Readonly<Record<string, unknown>>>): Facts };
 }
 interface Codec {
@@ -51,7 +52,7 @@ interface CaptureModule {
   ) => { open(wish: Wish): Promise<Tracks>; close(): void; readonly tracks: Tracks };
 }
 
-const { LinkStatistics } = await loadPageModule<Statistics>('js/rtc-statistics.js');
+const { LinkStatistics, percent } = await loadPageModule<Statistics>('js/rtc-statistics.js');
 const { codecChoices, preferredCodecs, codecLabel } = await loadPageModule<Codecs>('js/rtc-codecs.js');
 const { captureHindrance, captureConstraints, captureFault, Capture } =
   await loadPageModule<CaptureModule>('js/capture.js');
@@ -172,6 +173,10 @@ test('statistics: of a publisher, loss is what the server says', () => {
   near(facts.rttMs, 50);
   near(facts.roomKbps, 3000);
   assert.deepEqual([facts.nacks, facts.plis, facts.limitedBy, facts.lost], [4, 3, 'bandwidth', 7]);
+});
+
+test('statistics: shares as a person reads them', () => {
+  assert.deepEqual([0, 0.04, 0.44, 9.96, 12.4].map(percent), ['0', '0.1', '0.4', '10', '12']);
 });
 
 test('statistics: nothing known is null, not zero', () => {

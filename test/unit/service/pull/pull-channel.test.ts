@@ -88,6 +88,7 @@ class World extends TestHub {
         wallMs: () => this.clock.wallUs() / 1000,
         after: (delayMs, run) => this.tick.after(delayMs, run),
         heldBy: () => this.heldBy,
+        askersOf: () => ['us-1'],
         returns: () => this.returns,
         random: () => this.random,
         open: (url, handlers) => {

@@ -6,7 +6,17 @@ import { IvfReader } from '../../../../src/wire/ivf/ivf-reader.ts';
 import { Random } from '../../../support/fuzz.ts';
 
 /** VP8, 640x360, 1/1000 s, and the header of a frame of 3 bytes at 40. */
-const HEADER = '444b4946' + '0000' + '2000' + '56503830' + '8002' + '6801' + 'e8030000' + '01000000' + '00000000' + '00000000';
+const HEADER =
+  '444b4946' +
+  '0000' +
+  '2000' +
+  '56503830' +
+  '8002' +
+  '6801' +
+  'e8030000' +
+  '01000000' +
+  '00000000' +
+  '00000000';
 const FIRST = '03000000' + '2800000000000000' + '0a0b0c';
 const SECOND = '01000000' + '5000000001000000' + 'ff';
 

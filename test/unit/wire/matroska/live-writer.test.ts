@@ -99,7 +99,11 @@ test('a picture is a cluster with its time in microseconds', () => {
     key.toString('hex'),
     '1f43b6750100000000000019' + 'e7880000000123456789' + 'a301000000000000068100' + '0080cafe',
   );
-  assert.deepEqual(walk(key), ['1f43b675:', `e7=${number(0x1_2345_6789)}`, 'a381000080cafe'.replace('a3', 'a3=')]);
+  assert.deepEqual(walk(key), [
+    '1f43b675:',
+    `e7=${number(0x1_2345_6789)}`,
+    'a381000080cafe'.replace('a3', 'a3='),
+  ]);
   const other = matroskaPictureHeader(0, false, 0);
   assert.equal(other.at(-1), 0);
   assert.equal(walk(other).length, 3);
