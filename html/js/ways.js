@@ -9,6 +9,8 @@ import { offeredWays } from './addresses.js';
 const FLV = {
   video: new Set(['h264', 'h265']),
   audio: new Set(['aac', 'mp3', 'opus', 'flac']),
+  // The server sends them as they are, and no browser takes them.
+  relayed: new Set(['g711a', 'g711u', 'speex']),
   feeds: ['flv'],
   bareMp3: true,
   codec: 'why.flv.codec',
@@ -95,7 +97,7 @@ export function checkWay(way, stream, abilities) {
   const audio = firstTrack(stream, 'audio');
   if (video === null && audio === null) return accept('', {}, true, true);
   const videoFault = video === null ? null : trackFault(video, form, abilities);
-  const audioFault = audio === null ? null : trackFault(audio, form, abilities);
+  const audioFault = audio === null ? null : trackFault(asSent(audio, form), form, abilities);
   if (videoFault !== null) return refuse(videoFault, { codec: video.label });
   if (audioFault === null) return accept('', {}, video !== null, audio !== null);
   const values = { codec: audio.label };
@@ -107,7 +109,8 @@ export function checkWay(way, stream, abilities) {
 
 function checkSound({ codec, type, reason }, stream, abilities) {
   const tracks = stream.tracks.filter((track) => track.kind === 'audio');
-  if (!tracks.some((track) => track.codec === codec)) return refuse(reason);
+  if (!tracks.some((track) => track.codec === codec || track.converts_to?.includes(codec)))
+    return refuse(reason);
   if (!abilities.canPlay(type)) return refuse('why.browser.audio', { codec: codec.toUpperCase() });
   return accept(firstTrack(stream, 'video') === null ? '' : 'why.soundOnly', {}, false, true);
 }
@@ -143,7 +146,8 @@ export function chooseWay(wished, stream, abilities, refused = new Set()) {
   if (offered.includes(wished) && works(wished)) return wished;
   // Sound in place of a picture is nothing that anybody wants without having asked for it.
   const hasVideo = firstTrack(stream, 'video') !== null;
-  return offered.find((way) => !(hasVideo && way in SOUND) && works(way)) ?? null;
+  const able = offered.filter((way) => !(hasVideo && way in SOUND) && works(way));
+  return able.find((way) => checkWay(way, stream, abilities).reason === '') ?? able[0] ?? null;
 }
 
 /** What the server leaves out of a way: `{ label, reason }` of each track. */
@@ -154,6 +158,13 @@ export function leftOut(way, stream) {
       track.left_out?.[feed] === undefined ? [] : [{ label: track.label, reason: track.left_out[feed] }],
     ),
   );
+}
+
+/** Sound that the form has no place for comes as AAC where the server converts it. */
+function asSent(track, form) {
+  const isCarried = form.audio.has(track.codec) || form.relayed?.has(track.codec) === true;
+  if (isCarried || !track.converts_to?.includes('aac')) return track;
+  return { ...track, codec: 'aac', mime: 'mp4a.40.2' };
 }
 
 function trackFault(track, form, abilities) {

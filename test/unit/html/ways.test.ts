@@ -9,6 +9,7 @@ interface Track {
   readonly label: string;
   readonly mime: string;
   readonly left_out?: Readonly<Record<string, string>>;
+  readonly converts_to?: readonly string[];
 }
 interface Stream {
   readonly source?: { readonly protocol: string } | null;
@@ -128,6 +129,12 @@ test('ways: what each stream can be played by, and the reason otherwise', () => 
       chrome,
       [NO_FLV, NO_TS, NO_MP4, 'why.hls.codec', 'why.hls.codec', 'why.dash.codec', NO_AAC, NO_MP3],
     ],
+    [
+      'G.711 that the server converts',
+      [h264, { ...g711, converts_to: ['aac', 'opus'] }],
+      chrome,
+      [true, true, true, true, true, true, true, NO_MP3],
+    ],
     // Picture and sound in one file: a sound that cannot be decoded stops both.
     ['AC-3 in Chrome', [h264, ac3], chrome, [true, true, NO_SOUND, true, true, true, NO_AAC, NO_MP3]],
     [
@@ -160,6 +167,13 @@ test('ways: a picture with sound that cannot be played is shown without sound, a
       hasAudio: false,
     });
   }
+});
+
+test('ways: a way with sound comes before one that is silent', () => {
+  const sound = { ...g711, converts_to: ['aac', 'opus'] };
+  const urls = ['http-flv', 'http-fmp4'].map((type) => ({ type, url: `http://h/${type}` }));
+  assert.equal(chooseWay('', { tracks: [h264, sound], urls }, chrome), 'http-fmp4');
+  assert.equal(chooseWay('', { tracks: [h264, g711], urls }, chrome), 'http-flv');
 });
 
 test('ways: sound alone says that it has no picture', () => {
