@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import { FlvIngest } from '../packaging/flv-ingest.ts';
 import { Fmp4Ingest } from '../packaging/fmp4-ingest.ts';
 import { TsIngest } from '../packaging/ts-ingest.ts';
+import { HTTP_VIA_FIELD, parseVia } from '../runtime/stream-loop.ts';
 import { ProtocolError, RejectedError } from '../util/errors.ts';
 import { FlvTagReader } from '../wire/flv/tag-reader.ts';
 import { TsReader } from '../wire/mpegts/ts-reader.ts';
@@ -87,6 +88,7 @@ export class HttpPull implements Pull {
         onFailure: (reason) => this.end('failed', reason),
       },
       options,
+      options.via === undefined ? {} : { headers: { [HTTP_VIA_FIELD]: options.via.join(',') } },
     );
   }
 
@@ -98,6 +100,9 @@ export class HttpPull implements Pull {
     this.response = response;
     this.address = url;
     this.host = url.hostname;
+    const via = response.headers[HTTP_VIA_FIELD.toLowerCase()];
+    if (via !== undefined) this.handlers.onVia?.(parseVia(String(via)));
+    if (this.isEnded) return;
     this.port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80);
     response.on('data', (bytes: Buffer) => this.receive(bytes));
     response.on('end', () => this.onBodyEnd());

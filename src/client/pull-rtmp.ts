@@ -1,5 +1,6 @@
 /** A stream played from an RTMP or RTMPS server. */
 import { FlvIngest } from '../packaging/flv-ingest.ts';
+import { parseVia } from '../runtime/stream-loop.ts';
 import {
   MESSAGE_AUDIO,
   MESSAGE_DATA_AMF0,
@@ -49,7 +50,8 @@ export class RtmpPull implements Pull {
       purpose: 'play',
       chunkSize: CHUNK_SIZE,
       limits: { maxMessageBytes: MAX_MESSAGE_BYTES, maxChunkStreams: MAX_CHUNK_STREAMS },
-      via: [],
+      via: options.via ?? [],
+      onVia: (via) => handlers.onVia?.(parseVia(via)),
       verifies: options.verifies,
       after: options.after,
       onReady: () => {

@@ -31,6 +31,8 @@ export interface PullHandlers {
   onFrame(frame: Frame): void;
   /** What the source says of itself (onMetaData). */
   onMetadata?(values: AmfValue): void;
+  /** The source is a Sluice server: by which servers the stream came to it, and itself. Before the first frame. */
+  onVia?(via: readonly string[]): void;
   /** Called once, unless `close` was called before. */
   onEnd(end: PullEnd): void;
 }
@@ -45,6 +47,8 @@ export interface PullOptions {
   /** How media of RTSP come; not given: auto, UDP and then TCP. */
   readonly transport?: 'auto' | 'tcp' | 'udp' | 'multicast';
   readonly userAgent: string;
+  /** What a Sluice server is told of who asks (runtime/stream-loop.ts); not given: nothing. */
+  readonly via?: readonly string[];
   /** Threads for WebRTC; not given: it cannot be pulled here. */
   readonly rtcCalls?: RtcCallsHolder;
   /** Monotonic microseconds, for the arrival of frames. */

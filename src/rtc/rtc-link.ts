@@ -14,6 +14,7 @@ import {
   webrtcFeedTracks,
   webrtcFormat,
 } from '../packaging/webrtc-feed.ts';
+import { inWebrtcOrder } from '../packaging/webrtc-tracks.ts';
 import type { RtcThread } from './rtc-thread.ts';
 
 /** What a publisher that came back has not shown by then does not come. */
@@ -32,7 +33,7 @@ export class RtcLink implements Sink {
   readonly key: StreamKey;
   private readonly hub: StreamHub;
   private readonly subscription: Subscription;
-  private readonly onIdle: () => void;
+  private readonly onIdle: (link: RtcLink) => void;
   private users: readonly RtcLinkUser[] = [];
   /** Of the encoder's tracks, when they were looked at last. */
   private generation = 0;
@@ -47,7 +48,13 @@ export class RtcLink implements Sink {
   private early: Uint8Array[] | null = [];
 
   /** Throws RejectedError as `hub.subscribe` does. */
-  constructor(hub: StreamHub, key: StreamKey, thread: RtcThread, waitMs: number, onIdle: () => void) {
+  constructor(
+    hub: StreamHub,
+    key: StreamKey,
+    thread: RtcThread,
+    waitMs: number,
+    onIdle: (link: RtcLink) => void,
+  ) {
     this.hub = hub;
     this.key = key;
     this.thread = thread;
@@ -78,7 +85,7 @@ export class RtcLink implements Sink {
   /** What WebRTC carries of the stream as it is now. */
   tracks(): readonly RtpCarriedTrack[] {
     this.look();
-    return rtpTracksOf(this.feed.source.tracks, WEBRTC_PAYLOAD_FORMATS);
+    return rtpTracksOf(inWebrtcOrder(this.feed.source.tracks), WEBRTC_PAYLOAD_FORMATS);
   }
 
   add(user: RtcLinkUser): void {
@@ -176,7 +183,7 @@ export class RtcLink implements Sink {
     this.users = [];
     this.slab = null;
     this.thread.post({ type: 'feed-end', feed: this.feedId });
-    this.onIdle();
+    this.onIdle(this);
   }
 }
 

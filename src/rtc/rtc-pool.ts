@@ -95,8 +95,8 @@ export class RtcPool {
     const links = this.links.get(thread)!;
     const known = links.get(key.text);
     if (known !== undefined) return known;
-    const link = new RtcLink(this.options.hub, key, thread, waitMs, () => {
-      if (links.get(key.text) === link) links.delete(key.text);
+    const link: RtcLink = new RtcLink(this.options.hub, key, thread, waitMs, (ended) => {
+      if (links.get(key.text) === ended) links.delete(key.text);
     });
     links.set(key.text, link);
     return link;

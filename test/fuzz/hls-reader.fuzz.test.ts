@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { readId3Timestamp } from '../../src/client/hls/id3-timestamp.ts';
 import { SegmentDemuxer } from '../../src/client/hls/segment-demuxer.ts';
-import { firstIndex } from '../../src/client/hls/start-point.ts';
+import { firstCursor } from '../../src/client/hls/start-point.ts';
 import { readPlaylist } from '../../src/wire/hls/playlist-reader.ts';
 import { Random, runParser } from '../support/fuzz.ts';
 import { vector } from '../unit/media-file/media-files.ts';
@@ -73,7 +73,9 @@ test('fuzz: playlists', () => {
       return;
     }
     assert.ok(list.targetDurationUs > 0);
-    assert.ok(firstIndex(list) <= list.segments.length);
+    const { sequence: begin, part } = firstCursor(list);
+    const last = list.mediaSequence + list.skipped + list.segments.length;
+    assert.ok(begin <= last && part <= (list.open?.parts.length ?? 0));
     for (const [i, { durationUs, range, key, sequence }] of list.segments.entries()) {
       assert.ok(durationUs >= 0 && Number.isSafeInteger(durationUs));
       assert.ok(range === null || (range.offset >= 0 && range.length >= 0));

@@ -226,6 +226,7 @@ test('fuzz: a player and a server that answers anything', () => {
         userAgent: 'x',
         formats: PAYLOAD_FORMATS,
         ssrc: 1,
+        via: '',
       },
       {
         output: { setTrack: () => undefined, write: () => undefined },
@@ -234,6 +235,7 @@ test('fuzz: a player and a server that answers anything', () => {
         write: (bytes) => assert.ok(bytes.length < 20_000),
         openPorts: (_media, done) => done(random.below(8) === 0 ? null : ports()),
         joinGroup: (_media, _group, done) => done(random.below(8) === 0 ? null : ports()),
+        onVia: () => undefined,
         onPlaying: () => undefined,
         onRedirect: end,
         onNeedsTcp: end,

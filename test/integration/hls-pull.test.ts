@@ -138,18 +138,36 @@ describe('HLS pull', { concurrency: 4 }, () => {
   for (const path of ['/live/cam.m3u8', '/live/cam.fmp4.m3u8', '/live/cam.ll.m3u8'])
     test(`live, from this server: ${path}`, async () => {
       const pulled = new HlsPulled(server.http(path));
-      await until('frames', () => pulled.end !== null || pulled.of('video').length > 60, 20_000);
+      await until('frames', () => pulled.end !== null || pulled.of('video').length > 100, 20_000);
       assert.equal(pulled.end, null);
       pulled.pull.close();
       checkRun(pulled.of('video'), SENT.video);
       checkRun(pulled.of('audio'), SENT.audio);
       checkOrder(pulled.frames);
       assert.deepEqual(pulled.tracks.map(({ kind }) => kind).sort(), ['audio', 'video']);
-      const first = pulled.frames[0]!;
+      // Of a list with parts, what is older than its hold-back came at once.
+      const first = pulled.frames[pulled.frames.length >> 1]!;
       const last = pulled.frames.at(-1)!;
       const pace = (last.arrival - first.arrival) / (last.dts - first.dts);
       assert.ok(pace > 0.9 && pace < 2.5, `media came in ${pace} of its own time`);
     });
+
+  test('live, low latency: the parts come about a second behind their publisher', async () => {
+    const quick = await ClipPublisher.start({ port: server.rtmpPort, name: 'quick', leadMs: 0 });
+    const pulled = new HlsPulled(server.http('/live/quick.ll.m3u8'));
+    await until('frames', () => pulled.end !== null || pulled.of('video').length > 100, 20_000);
+    assert.equal(pulled.end, null);
+    pulled.pull.close();
+    quick.stop();
+    checkRun(pulled.of('video'), SENT.video);
+    checkOrder(pulled.frames);
+    const behind = pulled.frames
+      .slice(-60)
+      .map(({ arrival, captureTime }) => performance.timeOrigin + (arrival - captureTime) / 1000)
+      .sort((a, b) => a - b);
+    // With whole segments, which are at least one second here, it would be more than three.
+    assert.ok(behind[30]! < 2000, `${behind[30]} ms behind`);
+  });
 
   test('live, as fragmented MP4 without a list', async () => {
     const pulled = new HlsPulled(server.http('/live/cam.mp4'));

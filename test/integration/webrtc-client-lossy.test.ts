@@ -81,13 +81,13 @@ test('pull by WHEP: after a hole the pictures go on with a key frame that was as
   const pulled = pull();
   await pulled.media(['h264', 'opus'], 20);
   const number = (name: string) => Number(pulled.pull.details?.()[name] ?? 0);
+  const asked = number('key_frames_asked');
   const { lost } = relay.toPeer;
   relay.setFaults({ loss: 1 });
   await until('a hole', () => relay.toPeer.lost > lost + 60);
   // Nobody hears what is asked for meanwhile.
   relay.toPeer.faults = {};
   await until('packets that are given up', () => number('packets_lost') > 0);
-  const asked = number('key_frames_asked');
   relay.setFaults({});
   const before = pulled.payloads('h264').length;
   await pulled.media(['h264'], before + 30);

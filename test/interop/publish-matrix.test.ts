@@ -1,6 +1,9 @@
 /**
  * Every way to publish x every way to play x codecs, with real programs: each player gets the clip's own packets, in
- * one run without holes and at the clip's times, and the API names each track that a way of playing leaves out.
+ * one run without holes and at the clip's times; sound that a way of playing cannot carry comes in another codec, and is
+ * the clip's by pitch, level and time when it is decoded; the API names each track that is left out.
+ * html/docs/matrix.md has the result: the test fails when it sees something else, and writes it with
+ * SLUICE_WRITE_MATRIX=1.
  *
  * A clip is published once by each way and watched by all players at the same time. The short form (without
  * SLUICE_TEST_ALL) has H.264 and AAC by every way in and five ways out, the other codecs by two ways in.
@@ -10,8 +13,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
-import { type Codec, carriedBy } from '../support/containers.ts';
-import { checkWatched } from '../support/matrix-check.ts';
+import { type Codec, carriedBy, isVideo, soundInstead } from '../support/containers.ts';
+import { checkConverted, checkThinned, checkWatched } from '../support/matrix-check.ts';
+import { type MatrixCell, MatrixPage } from '../support/matrix-page.ts';
 import {
   INPUTS,
   type Input,
@@ -23,9 +27,11 @@ import {
   type Row,
   receiveByWebSocket,
   type Watched,
+  type WatchedStream,
   watchAll,
   whyNotPublished,
 } from '../support/matrix-peers.ts';
+import { watchByWhep } from '../support/matrix-whep.ts';
 import { makeClip } from '../support/node-av.ts';
 import { NODE_AV_MISSING } from '../support/programs.ts';
 import { TestServer } from '../support/test-server.ts';
@@ -34,8 +40,13 @@ const IS_WHOLE = process.env['SLUICE_TEST_ALL'] === '1';
 const WATCH_SECONDS = 2;
 const LIMIT_SECONDS = 12;
 
-const SHORT_OUTPUTS = ['rtmp', 'rtsp-tcp', 'rtsp-udp', 'hls', 'http-ts'];
+const WRITES = process.env['SLUICE_WRITE_MATRIX'] === '1';
+const SHORT_OUTPUTS = ['rtmp', 'rtsp-tcp', 'rtsp-udp', 'whep', 'hls', 'http-ts'];
 const SHORT_INPUTS = ['rtmp', 'rtsp-tcp'];
+/** Of our own player of WebRTC, which says nothing of itself: whom it plays for does not matter. */
+const OWN_PLAYERS = ['ws-flv', 'whep'];
+/** Pictures that lead a player of WebRTC up to the newest one, their times pressed together: a GOP. */
+const PRESSED = 26;
 
 interface Gap {
   readonly input?: string;
@@ -98,7 +109,7 @@ function publishers(): Publisher[] {
 }
 
 const PUBLISHERS = publishers();
-const results = new Map<string, string>();
+const seenCells: MatrixCell[] = [];
 
 let server: TestServer;
 let folder = '';
@@ -110,6 +121,7 @@ before(async () => {
   const listen = PUBLISHERS.map(({ input, stream }) => listenElement(input, stream)).join('');
   server = await TestServer.start({
     config: `<mpegts>${listen}</mpegts>`,
+    webrtc: ' ',
     policy: '<application name="live"><hls><duration>1s</duration><count>10</count></hls></application>',
   });
   await Promise.all(
@@ -125,7 +137,6 @@ before(async () => {
 after(async () => {
   await server?.close();
   if (folder !== '') rmSync(folder, { recursive: true, force: true });
-  if (IS_WHOLE) printTable();
 });
 
 /** What the API says of tracks that are left out, as long as somebody watches: `codec feed` to a reason. */
@@ -143,8 +154,9 @@ async function watchPublisher(
   leftOut: Map<string, string>,
 ): Promise<Readonly<Record<string, Watched>>> {
   const own = outputs.filter(({ name }) => name === 'ws-flv');
+  const rtc = outputs.filter(({ name }) => name === 'whep');
   const urls = outputs
-    .filter(({ name }) => name !== 'ws-flv')
+    .filter(({ name }) => !OWN_PLAYERS.includes(name))
     .map((output) => [output.name, output.url(server, stream)] as const);
   const watching = watchAll(Object.fromEntries(urls), WATCH_SECONDS, LIMIT_SECONDS);
   const receiving = Promise.all(
@@ -154,6 +166,12 @@ async function watchPublisher(
       return [name, path] as const;
     }),
   );
+  const calling = Promise.all(
+    rtc.map(async ({ name, url }) => {
+      const seen = await watchByWhep(url(server, stream), WATCH_SECONDS + 0.5, LIMIT_SECONDS);
+      return [name, seen] as const;
+    }),
+  );
   let isOver = false;
   const asking = (async () => {
     while (!isOver) {
@@ -161,24 +179,80 @@ async function watchPublisher(
       await new Promise((done) => setTimeout(done, 100));
     }
   })();
-  const seen = await watching;
+  const seen = { ...(await watching), ...Object.fromEntries(await calling) };
   isOver = true;
   await asking;
   const files = Object.fromEntries(await receiving);
   return own.length === 0 ? seen : { ...seen, ...(await watchAll(files, 1000, 10)) };
 }
 
+/** The reason why something is left out, '' = nothing is. */
 function checkLeftOut(
   leftOut: ReadonlyMap<string, string>,
   codecs: readonly Codec[],
   { container, feeds }: Output,
-): void {
+): string {
   const carried = carriedBy(container, codecs);
+  let why = '';
   for (const codec of codecs) {
     const reason = feeds.map((feed) => leftOut.get(`${codec} ${feed}`)).find((one) => one !== undefined);
-    if (carried.includes(codec)) assert.equal(reason, undefined, `${codec} is said to be left out`);
-    else assert.match(reason ?? '', /\w+ \w+/, `why ${codec} is left out of ${feeds.join(' or ')}`);
+    if (carried.includes(codec) || convertedBy(container, codec) !== null)
+      assert.equal(reason, undefined, `${codec} is said to be left out`);
+    else {
+      assert.match(reason ?? '', /\w+ \w+/, `why ${codec} is left out of ${feeds.join(' or ')}`);
+      why = reason ?? '';
+    }
   }
+  return why;
+}
+
+function convertedBy(container: Output['container'], codec: Codec): Codec | null {
+  return isVideo(codec) || carriedBy(container, [codec]).length > 0 ? null : soundInstead(container);
+}
+
+const SOUND_NAMES: Readonly<Record<string, string>> = { aac: 'AAC', opus: 'Opus' };
+
+/** Asserts that all is as it should be; returns what the table says of it. */
+async function checkCell(
+  seen: Watched,
+  clip: Watched,
+  row: Row,
+  output: Output,
+  leftOut: ReadonlyMap<string, string>,
+): Promise<{ text: string; reason: string }> {
+  const { container, name } = output;
+  assert.equal(seen.error, undefined);
+  const carried = carriedBy(container, row.codecs);
+  const converted = row.codecs.map((codec) => convertedBy(container, codec)).find((one) => one !== null);
+  const expected = [...carried, ...(converted === undefined ? [] : [converted])];
+  assert.deepEqual(seen.streams.map(({ codec }) => codec).sort(), [...expected].sort(), 'tracks');
+  const isRtc = container === 'webrtc';
+  const isThinned = isRtc && hasReorderedPictures(row);
+  const of = (streams: readonly WatchedStream[], codec: Codec) => streams.find((one) => one.codec === codec)!;
+  const whole = carried.filter((codec) => !(isThinned && isVideo(codec)));
+  const untimed = isRtc ? PRESSED : name === UNTIMED.output && row.name === UNTIMED.row ? UNTIMED.packets : 0;
+  let shift = Number.NaN;
+  if (whole.length > 0) {
+    const streams = whole.map((codec) => of(seen.streams, codec));
+    shift = checkWatched({ streams }, clip, whole, WATCH_SECONDS, untimed);
+  }
+  if (isThinned) {
+    const pictures = carried.find((codec) => isVideo(codec))!; // it has B-frames
+    shift = checkThinned(of(seen.streams, pictures), of(clip.streams, pictures), untimed);
+  }
+  if (converted !== undefined) await checkConverted(of(seen.streams, converted), shift, WATCH_SECONDS);
+  const reason = checkLeftOut(leftOut, row.codecs, output);
+  const pictures = isThinned ? ', no B-frames' : '';
+  if (reason !== '') {
+    const hasPicture = expected.some((codec) => isVideo(codec));
+    return { text: hasPicture ? 'video only' : 'sound only', reason };
+  }
+  return { text: (converted === undefined ? 'as is' : SOUND_NAMES[converted]!) + pictures, reason };
+}
+
+/** Encoders of these clips make B-frames. */
+function hasReorderedPictures({ video }: Row): boolean {
+  return video === 'libx264' || video === 'libx265';
 }
 
 async function runPublisher(t: TestContext, publisher: Publisher): Promise<void> {
@@ -193,31 +267,16 @@ async function runPublisher(t: TestContext, publisher: Publisher): Promise<void>
     });
     const watched = await watchPublisher(publisher, leftOut);
     for (const output of outputs) {
-      const cell = `${row.name} ${input.name} ${output.name}`;
       const gap = gapOf(input.name, output.name, row.name);
-      results.set(cell, gap === false ? 'FAILS' : 'gap');
-      await t.test(`is played by ${output.name}`, { skip: gap }, () => {
-        const codecs = carriedBy(output.container, row.codecs);
-        const untimed = output.name === UNTIMED.output && row.name === UNTIMED.row ? UNTIMED.packets : 0;
-        checkWatched(watched[output.name]!, clip, codecs, WATCH_SECONDS, untimed);
-        checkLeftOut(leftOut, row.codecs, output);
-        results.set(cell, codecs.length === row.codecs.length ? 'all' : codecs.join('+'));
+      await t.test(`is played by ${output.name}`, { skip: gap }, async () => {
+        const { text, reason } = await checkCell(watched[output.name]!, clip, row, output, leftOut);
+        seenCells.push({ codecs: row.name, input: input.name, output: output.name, text, reason });
       });
     }
     const { code, out, err } = await publishing.done;
     assert.equal(code, 0, `${out.slice(-300)} ${err.slice(-300)}`);
   } finally {
     publishing.stop();
-  }
-}
-
-function printTable(): void {
-  for (const row of ROWS) {
-    console.log(`\n${row.name.padEnd(12)}${OUTPUTS.map(({ name }) => name.padEnd(10)).join('')}`);
-    for (const input of INPUTS) {
-      const cells = OUTPUTS.map(({ name }) => results.get(`${row.name} ${input.name} ${name}`) ?? '-');
-      console.log(`${input.name.padEnd(12)}${cells.map((cell) => cell.padEnd(10)).join('')}`);
-    }
   }
 }
 
@@ -228,4 +287,25 @@ describe('publish and play', { concurrency: 4, skip: NODE_AV_MISSING }, () => {
       runPublisher(t, publisher),
     );
   }
+});
+
+test('html/docs/matrix.md says what was seen', { skip: NODE_AV_MISSING }, () => {
+  const page = MatrixPage.stored(OUTPUTS.map(({ name }) => name));
+  if (!WRITES)
+    for (const cell of seenCells) {
+      const { text, reason, codecs, input, output } = cell;
+      const seen = reason === '' ? text : `${text}: ${reason}`;
+      assert.equal(
+        page.get(cell),
+        seen,
+        `${codecs} by ${input} to ${output}; run it with SLUICE_WRITE_MATRIX=1`,
+      );
+    }
+  for (const cell of seenCells) page.set(cell);
+  page.sort(
+    ROWS.map(({ name }) => name),
+    INPUTS.map(({ name }) => name),
+  );
+  if (WRITES) page.write();
+  else assert.ok(page.isStored, 'matrix.md or matrix.html was changed by hand');
 });

@@ -100,7 +100,7 @@ describe('WebRTC with programs', () => {
     assert.ok(answer.video > 60 && answer.audio > 100, JSON.stringify(answer));
   });
 
-  test("FFmpeg 8's WHIP muxer publishes, frame for frame", { skip: NODE_AV_MISSING }, async () => {
+  test("FFmpeg 8's WHIP muxer publishes", { skip: NODE_AV_MISSING }, async () => {
     const clip = await makeClip({ video: 'libx264+plain', audio: 'libopus', format: 'matroska' }, 4);
     const witness = new StreamWitness(server.application.context.hub, 'live', 'ff8');
     const url = server.http('/live/ff8/whip');

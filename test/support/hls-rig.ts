@@ -58,18 +58,18 @@ class RigTime {
 
 type File = Buffer | string | number;
 
-/** Numbers are refusals. What is a function is asked anew every time. */
+/** Numbers are refusals. What is a function is asked anew every time, with the query, and may make the pull wait. */
 class RigSource implements HlsSource {
   bytesReceived = 0;
-  readonly files = new Map<string, File | (() => File)>();
+  readonly files = new Map<string, File | ((search: string) => File | Promise<File>)>();
   readonly log: string[] = [];
   isClosed = false;
 
   async fetch(url: URL, range: ByteRange | null, maxBytes: number): Promise<HlsAnswer> {
     const path = url.pathname + url.search;
     this.log.push(range === null ? path : `${path} ${range.offset}+${range.length}`);
-    const entry = this.files.get(path) ?? 404;
-    const file = typeof entry === 'function' ? entry() : entry;
+    const entry = this.files.get(path) ?? this.files.get(url.pathname) ?? 404;
+    const file = typeof entry === 'function' ? await entry(url.search) : entry;
     if (typeof file === 'number') throw new HlsFetchError(`${url.host} answers ${file}`, file);
     let bytes = Buffer.from(file);
     if (range !== null) bytes = bytes.subarray(range.offset, range.offset + range.length);
@@ -110,7 +110,7 @@ export class PullRig {
       onFault: (error) => this.faults.push(error),
     };
     const entry = this.source.files.get(path);
-    const text = String(typeof entry === 'function' ? entry() : entry);
+    const text = String(typeof entry === 'function' ? entry('') : entry);
     this.pull = new HlsPull(
       { text, url: new URL(`http://origin${path}`) },
       {

@@ -1,8 +1,13 @@
 /** What a player of the matrix has got against the clip that was published: tracks, bytes, times. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { type Codec, isVideo } from './containers.ts';
 import { indexOfRun } from './flv-tags.ts';
-import type { Watched, WatchedStream } from './matrix-peers.ts';
+import type { Watched, WatchedSound, WatchedStream } from './matrix-peers.ts';
+import { channelOf, toneShare } from './sound-signals.ts';
+
+const SOUND_SCRIPT = fileURLToPath(new URL('./node-av-sound.mjs', import.meta.url));
 
 /** Pictures come 25 times a second, sound oftener. */
 const MAX_STEP_SECONDS = 0.2;
@@ -14,7 +19,7 @@ const G711_BYTES_PER_SECOND = 8000;
 
 /**
  * Asserts that `seen` is a run of `clip` without holes, `seconds` long, of exactly `codecs`. Not compared: the times of
- * the first `untimed` packets of each track.
+ * the first `untimed` packets of each track. Returns by how much the clip's times are shifted.
  */
 export function checkWatched(
   seen: Watched,
@@ -22,7 +27,7 @@ export function checkWatched(
   codecs: readonly Codec[],
   seconds: number,
   untimed = 0,
-): void {
+): number {
   assert.equal(seen.error, undefined);
   assert.deepEqual(seen.streams.map(({ codec }) => codec).sort(), [...codecs].sort(), 'tracks');
   const shifts = seen.streams.map((stream) => {
@@ -33,6 +38,113 @@ export function checkWatched(
   });
   const apart = Math.max(...shifts) - Math.min(...shifts);
   assert.ok(apart < SYNC_TOLERANCE, `sound and pictures are ${apart} s apart`);
+  return shifts[0] ?? Number.NaN;
+}
+
+/**
+ * Asserts that pictures are the clip's, beginning with a key frame, some left out, and none that others need: what is
+ * left of a stream with B-frames. Returns as `checkWatched`.
+ */
+export function checkThinned(stream: WatchedStream, source: WatchedStream, untimed: number): number {
+  checkOrder(stream);
+  const places = stream.packets.map((digest) => source.packets.indexOf(digest));
+  const wrong = places.findIndex((place, index) => place < 0 || (index > 0 && place <= places[index - 1]!));
+  assert.equal(wrong, -1, `${stream.codec}: picture ${wrong} is not the clip's next`);
+  const [first = 0] = places;
+  const last = places.at(-1) ?? 0;
+  assert.ok(source.keys[first], `${stream.codec} begins with no key frame`);
+  const kept = new Set(places);
+  for (let place = first; place <= last; place++)
+    assert.ok(!source.keys[place] || kept.has(place), `key frame ${place} is left out`);
+  const share = places.length / (last - first + 1);
+  assert.ok(share > 0.3 && share < 1, `${stream.codec}: ${share} of the pictures`);
+  const shifts = places
+    .slice(untimed)
+    .map((place, index) => stream.pts[untimed + index]! - source.pts[place]!);
+  const spread = Math.max(...shifts) - Math.min(...shifts);
+  assert.ok(spread < 2 * TIME_TOLERANCE, `${stream.codec}: times are ${spread} s apart from the clip's`);
+  return shifts[0]!;
+}
+
+/** Of the clips (node-av-ffmpeg.mjs): 440 Hz and 40 Hz more in each second, at 0.3 of full scale. */
+const TONE_HZ = 440;
+const TONE_RISE = 40;
+const TONE_RMS = 0.3 / Math.SQRT2;
+const LEVEL_TOLERANCE_DB = 1.5;
+const WINDOW_SECONDS = 0.2;
+
+/**
+ * Asserts that sound of another codec is the clip's by decoding it: one tone at the level of the clip, and of the pitch
+ * that the clip has at that time. `shift` is that of the pictures, NaN without any.
+ */
+export async function checkConverted(stream: WatchedStream, shift: number, seconds: number): Promise<void> {
+  const { codec, sound, dts } = stream;
+  assert.ok(sound !== undefined, `${codec} is no sound`);
+  checkOrder(stream);
+  const samples = await decodeSound(codec, sound);
+  const { rate, channels } = sound;
+  assert.ok(samples.length / rate > seconds - 0.7, `${codec}: only ${samples.length / rate} s`);
+  const size = Math.floor(WINDOW_SECONDS * rate);
+  const from = Math.floor((samples.length - size) / 2);
+  const part = samples.subarray(from, from + size);
+  const hz = pitchOf(part, rate);
+  const share = toneShare(part, hz, rate);
+  assert.ok(share > 0.9, `${codec}: ${share} of the sound is at ${hz} Hz`);
+  const rms = Math.sqrt(part.reduce((sum, one) => sum + one * one, 0) / size);
+  const db = 20 * Math.log10(rms / TONE_RMS);
+  assert.ok(Math.abs(db) < LEVEL_TOLERANCE_DB, `${codec} with ${channels} channels: ${db} dB off`);
+  if (Number.isNaN(shift)) return;
+  const atClip = (hz - TONE_HZ) / TONE_RISE;
+  const apart = dts[0]! + (from + size / 2) / rate - atClip - shift;
+  assert.ok(Math.abs(apart) < SYNC_TOLERANCE, `${codec}: sound and pictures are ${apart} s apart`);
+}
+
+/** Hz, by the zeros that it rises through. */
+function pitchOf(samples: Float32Array, rate: number): number {
+  let first = Number.NaN;
+  let last = Number.NaN;
+  let count = 0;
+  for (let i = 1; i < samples.length; i++) {
+    const [before, now] = [samples[i - 1]!, samples[i]!];
+    if (before >= 0 || now < 0) continue;
+    last = i - now / (now - before);
+    if (Number.isNaN(first)) first = last;
+    else count++;
+  }
+  return (count * rate) / (last - first);
+}
+
+/** The first channel. */
+function decodeSound(codec: string, sound: WatchedSound): Promise<Float32Array> {
+  const { extradata, rate, channels, packets } = sound;
+  const decoder = codec === 'opus' ? 'libopus' : codec;
+  const args = [
+    SOUND_SCRIPT,
+    'decode',
+    decoder,
+    extradata === '' ? '-' : extradata,
+    `${rate}`,
+    `${channels}`,
+  ];
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const parts: Buffer[] = [];
+    child.stdout.on('data', (bytes: Buffer) => parts.push(bytes));
+    child.on('error', reject);
+    child.on('close', (code) => {
+      if (code !== 0) reject(new Error(`the decoder of ${codec} ended with ${code}`));
+      const bytes = Uint8Array.from(Buffer.concat(parts));
+      const all = new Float32Array(bytes.buffer, 0, bytes.length >> 2);
+      resolve(channelOf(all, 0, channels));
+    });
+    for (const packet of packets) {
+      const data = Buffer.from(packet, 'base64');
+      const size = Buffer.alloc(4);
+      size.writeUInt32LE(data.length);
+      child.stdin.write(Buffer.concat([size, data]));
+    }
+    child.stdin.end();
+  });
 }
 
 function checkOrder({ codec, dts, pts }: WatchedStream): void {

@@ -84,6 +84,23 @@ export const ROWS: readonly Row[] = [
     seconds: SECONDS,
   },
   {
+    // Without B-frames, as WebRTC wants it.
+    name: 'h264-opus',
+    video: 'libx264+plain',
+    audio: 'libopus',
+    format: 'matroska',
+    codecs: ['h264', 'opus'],
+    seconds: SECONDS,
+  },
+  {
+    name: 'h264-mp3',
+    video: 'libx264',
+    audio: 'libmp3lame',
+    format: 'matroska',
+    codecs: ['h264', 'mp3'],
+    seconds: SECONDS,
+  },
+  {
     name: 'vp9-opus',
     video: 'libvpx-vp9',
     audio: 'libopus',
@@ -111,6 +128,18 @@ export const INPUTS: readonly Input[] = [
   { name: 'rtmp', container: 'rtmp', url: (server, stream) => server.rtmp(`/live/${stream}`), args: ['flv'] },
   { name: 'rtsp-tcp', container: 'rtp', url: rtsp('tcp'), args: ['rtsp', 'strict=experimental'] },
   { name: 'rtsp-udp', container: 'rtp', url: rtsp('udp'), args: ['rtsp', 'strict=experimental'] },
+  {
+    name: 'srt',
+    container: 'ts',
+    url: (server, stream) => `srt://127.0.0.1:${server.srtPort}?streamid=publish:live/${stream}`,
+    args: ['mpegts'],
+  },
+  {
+    name: 'whip',
+    container: 'whip',
+    url: (server, stream) => server.http(`/live/${stream}/whip`),
+    args: ['whip'],
+  },
   { name: 'ts-udp', container: 'ts', url: tsListener, args: ['mpegts'] },
   { name: 'ts-tcp', container: 'ts', url: tsListener, args: ['mpegts'] },
   { name: 'post-flv', container: 'flv', url: http('flv'), args: ['flv'] },
@@ -228,6 +257,18 @@ export const OUTPUTS: readonly Output[] = [
   },
   { name: 'rtsp-tcp', container: 'rtp', url: rtsp('tcp'), feeds: ['rtp'] },
   { name: 'rtsp-udp', container: 'rtp', url: rtsp('udp'), feeds: ['rtp'] },
+  {
+    name: 'srt',
+    container: 'ts',
+    url: (server, stream) => `srt://127.0.0.1:${server.srtPort}?streamid=read:live/${stream}`,
+    feeds: ['ts'],
+  },
+  {
+    name: 'whep',
+    container: 'webrtc',
+    url: (server, stream) => server.http(`/live/${stream}/whep`),
+    feeds: ['webrtc'],
+  },
   { name: 'hls', container: 'hls', url: http('m3u8'), feeds: ['hls', 'cmaf'] },
   { name: 'http-ts', container: 'ts', url: http('ts'), feeds: ['ts'] },
   { name: 'http-flv', container: 'flv', url: http('flv'), feeds: ['flv'] },
@@ -260,6 +301,15 @@ export function receiveByWebSocket(url: string, ms: number): Promise<Buffer> {
   });
 }
 
+export interface WatchedSound {
+  /** Hexadecimal, '' = none. */
+  readonly extradata: string;
+  readonly rate: number;
+  readonly channels: number;
+  /** base64 */
+  readonly packets: readonly string[];
+}
+
 export interface WatchedStream {
   readonly codec: string;
   readonly packets: readonly string[];
@@ -269,6 +319,8 @@ export interface WatchedStream {
   readonly keys: readonly boolean[];
   /** Of G.711 alone, base64. */
   readonly bytes: string;
+  /** Of other sound: for a decoder. */
+  readonly sound?: WatchedSound;
 }
 
 export interface Watched {

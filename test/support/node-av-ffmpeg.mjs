@@ -2,8 +2,9 @@
  * A small ffmpeg, copying only, on FFmpeg 8's libraries (node-av), run as a child process:
  *   copy [-re] IN OUT FORMAT [NAME=VALUE...]   every packet of IN goes to OUT unchanged, with these options
  *   probe URL SECONDS             what SECONDS of a URL hold
- *   watch SECONDS LIMIT NAME=URL...   the same of several URLs at once, for no longer than LIMIT seconds; the bytes
- *                                 of packets in one form (packet-form.mjs), those of G.711 themselves in `bytes`
+ *   watch SECONDS LIMIT NAME=URL...   the same of several URLs at once, for no longer than LIMIT seconds; digests
+ *                                 of packets in one form (packet-form.mjs); of sound the packets themselves too (base64):
+ *                                 G.711 in `bytes`, other codecs in `sound` with what a decoder needs
  * An rtsp(s) URL may end in #tcp or #udp.
  *   encode VIDEO AUDIO SECONDS OUT FORMAT   test pictures and a tone; `none` leaves one out
  * The last line of the output is JSON: { streams: [{ codec, packets: [sha1 of the data...], dts, pts, key }] }; that of
@@ -24,7 +25,7 @@ import {
   AV_LOG_ERROR,
   AVMEDIA_TYPE_VIDEO,
 } from 'node-av/constants';
-import { packetForm } from './packet-form.mjs';
+import { packetForm } from './packet-form.mjs.mts';
 
 const NO_TIME = -(2n ** 63n);
 Log.setLevel(AV_LOG_ERROR);
@@ -133,6 +134,13 @@ async function watchOne(url, seconds, seen) {
   const tracks = input.streams.map(({ codecpar, timeBase }) => {
     const codec = CODECS.get(codecpar.codecId) ?? `codec ${codecpar.codecId}`;
     const stream = { codec, packets: [], dts: [], pts: [], keys: [], bytes: '' };
+    if (codecpar.codecType !== AVMEDIA_TYPE_VIDEO && !codec.startsWith('g711'))
+      stream.sound = {
+        extradata: codecpar.extradata?.toString('hex') ?? '',
+        rate: codecpar.sampleRate,
+        channels: codecpar.channels,
+        packets: [],
+      };
     seen.streams.push(stream);
     return { stream, form: packetForm(codec, codecpar.extradata), raw: [], timeBase };
   });
@@ -144,6 +152,7 @@ async function watchOne(url, seconds, seen) {
     const data = Buffer.from(packet.data);
     stream.packets.push(createHash('sha1').update(form(data)).digest('base64url').slice(0, 12));
     if (stream.codec.startsWith('g711')) raw.push(data);
+    stream.sound?.packets.push(data.toString('base64'));
     stream.dts.push(secondsOf(packet.dts));
     stream.pts.push(secondsOf(packet.pts));
     stream.keys.push(packet.isKeyframe);

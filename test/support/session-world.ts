@@ -32,6 +32,7 @@ export class SessionWorld<S> {
   checkLoop = (via: readonly string[]) => {
     if (via.includes(this.serverId)) throw new RejectedError('loop', 'It came through here already.');
   };
+  answerAsker = (): readonly string[] => [];
   admit = (request: AccessRequest) => {
     this.requests.push(request);
     return this.admitAs(request);

@@ -74,7 +74,10 @@ def post():
 
 def on_offer(promise, *_):
     promise.wait()
-    webrtc.emit("set-local-description", promise.get_reply()["offer"], Gst.Promise.new())
+    # Kept: what Python lets go of is gone for GStreamer too.
+    state["reply"] = promise.get_reply()
+    state["offer"] = state["reply"]["offer"]
+    webrtc.emit("set-local-description", state["offer"], Gst.Promise.new())
 
 
 def on_negotiation(element):

@@ -17,15 +17,18 @@ const MAX_WAIT_MS = 250;
 const LATE_US = 500_000;
 /** How much faster than its times a stream may go that has fallen behind. */
 const CATCH_UP = 0.05;
-/** Kept back where less than this many target durations is at hand: the next segment may take one to be listed. */
-const THIN_TARGETS = 1.5;
+/** Kept back where less than this many pieces is at hand: the next one may take the time of one to be listed. */
+const THIN_PIECES = 1.5;
 const MAX_RESERVE_US = 6_000_000;
 
 export interface DeliveryOptions {
   readonly isLive: boolean;
   /** Media that may wait before the pace is raised, microseconds. */
   readonly backlogUs: number;
-  readonly targetDurationUs: number;
+  /** Longest segment, or part where it comes in parts, microseconds. */
+  readonly pieceUs: number;
+  /** What is over the backlog goes out at once, rather than a little faster than its times. */
+  readonly catchesUpAtOnce: boolean;
 }
 
 export class HlsDelivery {
@@ -158,15 +161,16 @@ export class HlsDelivery {
     const elapsedUs = Number.isNaN(this.lastTickUs) ? 0 : now - this.lastTickUs;
     this.lastTickUs = now;
     if (leading === undefined || head === null || head === undefined) return;
-    const { backlogUs, targetDurationUs } = this.options;
-    const isThin = !leading.isOver && leading.spanUs + leading.listedUs < targetDurationUs * THIN_TARGETS;
-    const reserveUs = isThin ? Math.min(targetDurationUs, MAX_RESERVE_US) : 0;
+    const { backlogUs, pieceUs, catchesUpAtOnce } = this.options;
+    const isThin = !leading.isOver && leading.spanUs + leading.listedUs < pieceUs * THIN_PIECES;
+    const reserveUs = isThin ? Math.min(pieceUs, MAX_RESERVE_US) : 0;
     if (Number.isNaN(this.anchorUs)) {
       const earliest = Math.min(...this.queues.map((queue) => queue.peek()?.dts ?? Number.POSITIVE_INFINITY));
       this.anchorUs = now - earliest + reserveUs;
     } else if (now - (this.anchorUs + head.dts) > LATE_US) {
       this.anchorUs = now - head.dts + reserveUs;
-    } else if (leading.spanUs > backlogUs) this.anchorUs -= Math.round(elapsedUs * CATCH_UP);
+    } else if (leading.spanUs > backlogUs)
+      this.anchorUs -= catchesUpAtOnce ? leading.spanUs - backlogUs : Math.round(elapsedUs * CATCH_UP);
   }
 
   private tellFirstTracks(): void {

@@ -2,7 +2,8 @@
  * Pulls HTTP Live Streaming (RFC 8216bis): live and on demand; MPEG-TS, fragmented MP4 and packed audio; AES-128. Of a
  * master playlist the variant of the highest bandwidth is taken, with the default sound of its group. Times begin with
  * those of the source and go on over discontinuities.
- * Left out: other sounds and qualities, subtitles, SAMPLE-AES, low-latency parts, delta updates, content steering.
+ * Low-latency lists are played part by part.
+ * Left out: other sounds and qualities, subtitles, SAMPLE-AES, delta updates, content steering.
  */
 import type { TrackKind } from '../../codec/codec-id.ts';
 import { ProtocolError } from '../../util/errors.ts';
@@ -17,6 +18,7 @@ import { soundOf, usableVariants } from './choose-variant.ts';
 import { FrameQueue } from './frame-queue.ts';
 import { HlsClock } from './hls-clock.ts';
 import { HlsDelivery } from './hls-delivery.ts';
+import { isLowLatency } from './hls-piece.ts';
 import { HlsEnd, HlsRendition, MAX_PLAYLIST_BYTES, reasonOf } from './hls-rendition.ts';
 import { HlsFetchError, type HlsSource, HttpHlsSource } from './hls-source.ts';
 import { SegmentDemuxer } from './segment-demuxer.ts';
@@ -91,8 +93,9 @@ export class HlsPull implements Pull {
     if (this.isEnded) return;
     const leading = lists[0]!.list; // open gives one at least
     const isLive = !leading.isEnded;
-    const holdBackUs = holdBackOf(leading);
-    const backlogUs = holdBackUs + leading.targetDurationUs * 2;
+    const isLow = isLowLatency(leading);
+    const pieceUs = isLow ? leading.partTargetUs : leading.targetDurationUs;
+    const backlogUs = holdBackOf(leading) + pieceUs * 2;
     const aheadUs = isLive ? backlogUs + AHEAD_US : AHEAD_US;
     const queues = lists.map(() => new FrameQueue(aheadUs, AHEAD_BYTES));
     const handlers: PullHandlers = {
@@ -103,12 +106,11 @@ export class HlsPull implements Pull {
       },
       onEnd: (end) => this.end(end),
     };
-    const { targetDurationUs } = leading;
     const delivery = new HlsDelivery(
       queues,
       handlers,
       this.options,
-      { isLive, backlogUs, targetDurationUs },
+      { isLive, backlogUs, pieceUs, catchesUpAtOnce: isLow },
       () => this.end(this.ending),
     );
     this.delivery = delivery;

@@ -1,7 +1,8 @@
 /**
  * One media playlist: reloads it in time, fetches its segments one after the other and puts their frames into a queue
  * (RFC 8216bis sections 6.3.3 to 6.3.5). What cannot be fetched is tried again and then left out, as a hole in time.
- * Left out: partial segments and blocked reloads (low latency), delta updates.
+ * Low-latency lists are asked for the next part, which they answer once it is there, and taken part by part; the part
+ * that they promise is asked for before it is listed. Left out: delta updates.
  */
 import { ProtocolError } from '../../util/errors.ts';
 import type {
@@ -14,10 +15,19 @@ import { readPlaylist } from '../../wire/hls/playlist-reader.ts';
 import { FramePlacer } from './frame-placer.ts';
 import type { FrameQueue } from './frame-queue.ts';
 import type { HlsClock } from './hls-clock.ts';
-import { HlsFetchError, type HlsSource } from './hls-source.ts';
+import {
+  type Cursor,
+  firstSequence,
+  isLowLatency,
+  listedFrom,
+  openSequence,
+  type Piece,
+  pieceAt,
+} from './hls-piece.ts';
+import { type HlsAnswer, HlsFetchError, type HlsSource } from './hls-source.ts';
 import type { SegmentDemuxer, SegmentFrame } from './segment-demuxer.ts';
 import { resolveUrl, SegmentKeys } from './segment-keys.ts';
-import { firstIndex } from './start-point.ts';
+import { firstCursor } from './start-point.ts';
 
 /** A list of a film of many hours with a segment a second fits. */
 export const MAX_PLAYLIST_BYTES = 16 * 1024 * 1024;
@@ -79,6 +89,8 @@ export class HlsRendition {
   private missingUs = 0;
   private missed = 0;
   private trouble = '';
+  /** The part that the list promised, asked for before it is there. */
+  private hinted: { readonly href: string; readonly answer: Promise<HlsAnswer> } | null = null;
 
   constructor(options: RenditionOptions) {
     this.options = options;
@@ -105,13 +117,18 @@ export class HlsRendition {
     let failure = '';
     while (!this.list.isEnded && !this.isClosed) {
       const { targetDurationUs } = this.list;
+      const mayBlock = isLowLatency(this.list) && failure === '';
       const intervalUs = hasChanged ? targetDurationUs : targetDurationUs / 2;
-      await sleep(Math.max(MIN_RELOAD_MS, Math.ceil((begunUs + intervalUs - nowUs()) / 1000)));
+      // A server that answers at once with nothing new does not wait for it, whatever it says.
+      if (!mayBlock || !hasChanged) {
+        const waitUs = mayBlock ? this.list.partTargetUs : intervalUs;
+        await sleep(Math.max(MIN_RELOAD_MS, Math.ceil((begunUs + waitUs - nowUs()) / 1000)));
+      }
       if (this.isClosed) return;
       begunUs = nowUs();
       hasChanged = false;
       try {
-        const list = await this.load();
+        const list = await this.load(mayBlock);
         failure = '';
         hasChanged = isNewer(list, this.list);
         if (hasChanged) this.list = list;
@@ -129,35 +146,37 @@ export class HlsRendition {
     }
   }
 
-  private async load(): Promise<ReadMediaPlaylist> {
-    const { bytes, url } = await this.options.source.fetch(this.url, null, MAX_PLAYLIST_BYTES);
+  /** `blocks`: answered when there is a part more than now (section 6.2.5.2). */
+  private async load(blocks: boolean): Promise<ReadMediaPlaylist> {
+    const asked = blocks ? nextListOf(this.url, this.list) : this.url;
+    const { bytes, url } = await this.options.source.fetch(asked, null, MAX_PLAYLIST_BYTES);
     const list = readPlaylist(bytes.toString('utf8'), {
       ...this.options.origin,
       query: url.searchParams,
     });
     if (list.kind === 'master') throw new HlsFetchError(`${url.hostname} gives a master playlist twice`);
-    this.url = url;
+    this.url = withoutDirectives(url);
     return list;
   }
 
   private async take(): Promise<void> {
     const { queue, onQueue } = this.options;
-    let next = this.sequenceAt(firstIndex(this.list));
+    let next = firstCursor(this.list);
     while (!this.isClosed) {
       const { list } = this;
-      const first = list.mediaSequence + list.skipped;
-      const end = first + list.segments.length;
-      if (next < first) next = first;
-      else if (end <= next - Math.max(RESTART_SEGMENTS, list.segments.length)) {
+      const first = firstSequence(list);
+      if (next.sequence < first) next = { sequence: first, part: 0 };
+      else if (openSequence(list) <= next.sequence - Math.max(RESTART_SEGMENTS, list.segments.length)) {
         // Its numbers begin anew.
-        next = this.sequenceAt(firstIndex(list));
+        next = firstCursor(list);
         this.breakUp();
         this.stretch++;
         this.last = null;
       }
-      const segment = list.segments[next - first];
-      if (segment === undefined) {
+      const piece = pieceAt(list, next);
+      if (piece === null) {
         if (list.isEnded) break;
+        this.askForHinted(next);
         await new Promise<void>((resolve) => {
           this.wakeTaker = resolve;
         });
@@ -165,61 +184,62 @@ export class HlsRendition {
       }
       await queue.room();
       if (this.isClosed) return;
-      await this.segment(segment);
-      next = segment.sequence + 1;
+      await this.piece(piece);
+      next = piece.next;
     }
     this.breakUp();
     queue.isOver = true;
     onQueue();
   }
 
-  private sequenceAt(index: number): number {
-    return this.list.mediaSequence + this.list.skipped + index;
+  /** The list promises the part at the cursor, and its server holds the answer back until it is made (4.4.5.3). */
+  private askForHinted({ sequence, part }: Cursor): void {
+    const { preloadHint, open, segments } = this.list;
+    const key = (open ?? segments.at(-1))?.key ?? null;
+    const hasParts = isLowLatency(this.list) && key === null;
+    if (preloadHint === null || preloadHint.range !== null || !hasParts) return;
+    const isNext = sequence === openSequence(this.list) && part === (open?.parts.length ?? 0);
+    // Parts that lie in one resource are asked for by their ranges once these are known.
+    if (!isNext || open?.parts.at(-1)?.uri === preloadHint.uri) return;
+    const url = resolveUrl(preloadHint.uri, this.url);
+    if (this.hinted?.href === url.href) return;
+    const answer = this.options.source.fetch(url, null, MAX_SEGMENT_BYTES);
+    // Who takes the part asks again when this fails.
+    answer.catch(() => undefined);
+    this.hinted = { href: url.href, answer };
   }
 
-  private async segment(segment: ReadSegment): Promise<void> {
-    this.follow(segment);
-    if (segment.isGap) {
-      this.leaveOut(segment);
+  private async piece(piece: Piece): Promise<void> {
+    const { segment } = piece;
+    if (this.last?.sequence !== segment.sequence) this.follow(segment);
+    if (piece.isGap) {
+      this.leaveOut(piece);
       return;
     }
     const { queue, clock, isLeading, demuxer, onQueue } = this.options;
-    const loaded = await this.fetchSegment(segment);
+    const loaded = await this.fetchPiece(piece);
     if (this.isClosed) return;
     if (loaded === null) {
-      this.miss(segment);
+      this.miss(piece);
       return;
     }
     if (!isLeading && clock.stretch(this.stretch) === null) await this.waitForLeader();
     const nearMs = clock.stretch(this.stretch)?.nearMs ?? Number.NaN;
     let frames: SegmentFrame[];
     try {
-      frames = demuxer.take({ ...loaded, position: segment.range?.offset ?? 0, nearMs });
+      frames = demuxer.take({ ...loaded, position: piece.range?.offset ?? 0, nearMs });
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.trouble = `a segment cannot be read (${error.message})`;
-      this.miss(segment);
+      this.miss(piece);
       return;
     }
     this.missed = 0;
-    this.put(frames, segment.wallClockUs, false);
+    this.put(frames, piece.wallClockUs, false);
     this.missingUs = 0;
     queue.isBlocked = false;
-    queue.listedUs = this.listedBehind(segment);
+    queue.listedUs = listedFrom(this.list, piece.next, ENOUGH_LISTED_US);
     onQueue();
-  }
-
-  /** Media behind the segment, as far as it matters. */
-  private listedBehind({ sequence }: ReadSegment): number {
-    const { segments } = this.list;
-    let us = 0;
-    for (
-      let i = sequence + 1 - this.sequenceAt(0);
-      i >= 0 && i < segments.length && us < ENOUGH_LISTED_US;
-      i++
-    )
-      us += segments[i]!.durationUs;
-    return us;
   }
 
   /** Whether the segment goes on from the last one. */
@@ -255,13 +275,13 @@ export class HlsRendition {
     this.options.onQueue();
   }
 
-  private leaveOut(segment: ReadSegment): void {
+  private leaveOut({ durationUs }: Piece): void {
     this.breakUp();
-    this.missingUs += segment.durationUs;
+    this.missingUs += durationUs;
   }
 
-  private miss(segment: ReadSegment): void {
-    this.leaveOut(segment);
+  private miss(piece: Piece): void {
+    this.leaveOut(piece);
     if (++this.missed >= MAX_MISSED) throw new HlsEnd(this.trouble);
   }
 
@@ -275,16 +295,13 @@ export class HlsRendition {
   }
 
   /** Null when it is not to be had. */
-  private async fetchSegment(segment: ReadSegment): Promise<{ bytes: Buffer; init: Buffer | null } | null> {
-    const { source, sleep } = this.options;
+  private async fetchPiece(piece: Piece): Promise<{ bytes: Buffer; init: Buffer | null } | null> {
+    const { sleep } = this.options;
+    const { segment } = piece;
     for (let attempt = 0; !this.isClosed; attempt++) {
       try {
         const init = segment.map === null ? null : await this.initOf(segment.map, segment.sequence);
-        const { bytes } = await source.fetch(
-          resolveUrl(segment.uri, this.url),
-          segment.range,
-          MAX_SEGMENT_BYTES,
-        );
+        const { bytes } = await this.bodyOf(piece);
         if (segment.key === null) return { bytes, init };
         return { bytes: await this.keys.decrypt(bytes, segment.key, this.url, segment.sequence), init };
       } catch (error) {
@@ -295,6 +312,14 @@ export class HlsRendition {
       }
     }
     return null;
+  }
+
+  private bodyOf({ uri, range }: Piece): Promise<HlsAnswer> {
+    const { hinted } = this;
+    this.hinted = null;
+    const url = resolveUrl(uri, this.url);
+    if (hinted !== null && range === null && hinted.href === url.href) return hinted.answer;
+    return this.options.source.fetch(url, range, MAX_SEGMENT_BYTES);
   }
 
   private async initOf({ uri, range, key }: SegmentMap, sequence: number): Promise<Buffer> {
@@ -318,8 +343,26 @@ function isNewer(now: ReadMediaPlaylist, before: ReadMediaPlaylist): boolean {
     now.mediaSequence !== before.mediaSequence ||
     now.skipped + now.segments.length !== before.skipped + before.segments.length ||
     now.isEnded !== before.isEnded ||
-    now.segments.at(-1)?.uri !== before.segments.at(-1)?.uri
+    now.segments.at(-1)?.uri !== before.segments.at(-1)?.uri ||
+    now.open?.parts.length !== before.open?.parts.length
   );
+}
+
+/** The address of the list as it will be with its next part. */
+function nextListOf(url: URL, list: ReadMediaPlaylist): URL {
+  const directives = `_HLS_msn=${openSequence(list)}&_HLS_part=${list.open?.parts.length ?? 0}`;
+  const asked = new URL(url);
+  // As text: what else stands there may be signed as it is written.
+  asked.search = url.search === '' ? directives : `${url.search}&${directives}`;
+  return asked;
+}
+
+function withoutDirectives(url: URL): URL {
+  if (!url.search.includes('_HLS_')) return url;
+  const plain = new URL(url);
+  const kept = url.search.slice(1).split('&');
+  plain.search = kept.filter((one) => !/^_HLS_(msn|part)=/.test(one)).join('&');
+  return plain;
 }
 
 /** What a person can do something with. Throws again what is a fault of ours. */

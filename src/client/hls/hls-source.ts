@@ -10,8 +10,8 @@ import { HttpGet } from '../http-get.ts';
 import type { PullOptions } from '../pull.ts';
 import { SilenceGuard } from '../silence-guard.ts';
 
-/** Connections to one host. */
-const MAX_SOCKETS = 4;
+/** Connections to one host: of each of two low-latency lists, itself, a part that is waited for, and what else there is. */
+const MAX_SOCKETS = 8;
 /** However slowly it comes. */
 const MAX_BODY_MS = 120_000;
 

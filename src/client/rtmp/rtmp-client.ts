@@ -22,7 +22,7 @@ import {
   USER_CONTROL_SET_BUFFER_LENGTH,
 } from '../../wire/rtmp/message.ts';
 import { formatStreamName, formatTcUrl, type RtmpUrl } from '../../wire/rtmp/rtmp-url.ts';
-import { connectObject } from './connect-object.ts';
+import { connectObject, VIA_PROPERTY } from './connect-object.ts';
 import { type ConnectionLimits, RtmpConnection } from './rtmp-connection.ts';
 
 const CONNECT_TRANSACTION = 1;
@@ -59,6 +59,8 @@ export interface RtmpClientOptions {
   readonly chunkSize: number;
   readonly limits: ConnectionLimits;
   readonly via: readonly string[];
+  /** Playing from a Sluice server: what it tells of the stream's way, as it is sent. */
+  readonly onVia?: (via: string) => void;
   /** Whether the certificate must be one that this machine trusts. */
   readonly verifies: boolean;
   /** Runs once after a delay. */
@@ -208,8 +210,11 @@ export class RtmpClient {
   private onStatus(command: Command): void {
     const code = statusField(command, 'code');
     if (statusField(command, 'level') === 'error') this.finish('refused', describe(command));
-    else if (code === STATUS.publishStart || code === STATUS.playStart) this.ready();
-    else if (this.isReady && isEndOfPlay(code)) this.finish('over', describe(command));
+    else if (code === STATUS.publishStart || code === STATUS.playStart) {
+      const via = statusField(command, VIA_PROPERTY);
+      if (via !== '') this.options.onVia?.(via);
+      this.ready();
+    } else if (this.isReady && isEndOfPlay(code)) this.finish('over', describe(command));
   }
 
   private ready(): void {

@@ -12,6 +12,8 @@ export interface RtspPlayOptions {
   readonly url: RtspUrl;
   readonly transport: RtspPlayTransport;
   readonly userAgent: string;
+  /** What a Sluice server is told of who asks; '' = nothing. */
+  readonly via: string;
   readonly formats: readonly RtpPayloadFormat[];
   /** Of our receiver reports. */
   readonly ssrc: number;
@@ -28,6 +30,8 @@ export interface RtspPlayHost {
   /** Two UDP ports; their datagrams go to `datagram`. `done` may come at once or later, null = there are none. */
   openPorts(media: number, done: (ports: RtspPorts | null) => void): void;
   joinGroup(media: number, group: RtspGroup, done: (ports: RtspPorts | null) => void): void;
+  /** What a Sluice server tells of the stream's way. */
+  onVia(via: string): void;
   /** The server said yes to PLAY. */
   onPlaying(): void;
   /** The stream is elsewhere. */

@@ -6,7 +6,7 @@
  */
 import { ProtocolError } from '../../util/errors.ts';
 import { writeRtpHeader } from '../../wire/rtp/rtp-packet.ts';
-import { parseMethods } from '../../wire/rtsp/rtsp-fields.ts';
+import { parseMethods, VIA_FIELD } from '../../wire/rtsp/rtsp-fields.ts';
 import type { RtspRequest, RtspResponse } from '../../wire/rtsp/rtsp-message.ts';
 import { RtspReader, type RtspReaderOutput } from '../../wire/rtsp/rtsp-reader.ts';
 import { controlBase, formatRtspUrl, resolveControl } from '../../wire/rtsp/rtsp-url.ts';
@@ -160,13 +160,18 @@ export class RtspPlaySession implements RtspReaderOutput {
   }
 
   private describe(): void {
-    this.call('DESCRIBE', this.requestUrl, { Accept: 'application/sdp' }, (response) => {
+    const { via } = this.options;
+    const fields = { Accept: 'application/sdp', ...(via !== '' && { [VIA_FIELD]: via }) };
+    this.call('DESCRIBE', this.requestUrl, fields, (response) => {
       if (this.redirected(response)) return;
       if (response.status !== 200) {
         this.refused('DESCRIBE', response);
         return;
       }
       const { headers } = response;
+      const way = headers.get(VIA_FIELD);
+      if (way !== '') this.host.onVia(way);
+      if (this.isEnded) return;
       this.baseUrl = controlBase(
         this.requestUrl,
         headers.get('Content-Base') || headers.get('Content-Location'),

@@ -4,6 +4,7 @@
  * does as well (as FFmpeg has it), before the options.
  */
 import { randomInt } from 'node:crypto';
+import { parseVia } from '../../runtime/stream-loop.ts';
 import { ProtocolError } from '../../util/errors.ts';
 import { PAYLOAD_FORMATS } from '../../wire/rtp/payload-formats.ts';
 import { parseRtspUrl, type RtspUrl } from '../../wire/rtsp/rtsp-url.ts';
@@ -80,6 +81,7 @@ export class RtspPull implements Pull {
         userAgent: options.userAgent,
         formats: PAYLOAD_FORMATS,
         ssrc: randomInt(1, MAX_SSRC),
+        via: (options.via ?? []).join(','),
       },
       this.hostFor(connection),
     );
@@ -105,6 +107,7 @@ export class RtspPull implements Pull {
         openPorts(connection.localAddress, onDatagram(media), (ports) => this.opened(ports, done)),
       joinGroup: (media, group, done) =>
         joinGroup(connection.localAddress, group, onDatagram(media), (ports) => this.opened(ports, done)),
+      onVia: (via) => this.handlers.onVia?.(parseVia(via)),
       onPlaying: () => {
         this.isPlaying = true;
         this.deadline?.cancel();

@@ -10,6 +10,7 @@ import type { SegmentViewer } from '../../origin/segment-viewers.ts';
 import type { SegmentedStream } from '../../origin/segmented-stream.ts';
 import type { HttpRequest } from '../../runtime/http-listener.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
+import { answerHttpAsker, HTTP_VIA_FIELD } from '../../runtime/stream-loop.ts';
 import { RejectedError } from '../../util/errors.ts';
 import { type Address, hlsAddress } from './hls-address.ts';
 import { chooseFormat, tracksAsSent } from './hls-format.ts';
@@ -256,6 +257,8 @@ export class HlsServer {
     const key = await this.context.segments.admit(request, 'hls', app, stream);
     if (!this.context.segments.settings(key, request.host).enable)
       throw new RejectedError('denied', `HLS is switched off for ${key.text} (hls enable in policy.xml).`);
+    const via = answerHttpAsker(this.context, key, request);
+    if (via !== '') request.response.setHeader(HTTP_VIA_FIELD, via);
     return key;
   }
 

@@ -4,6 +4,7 @@ import { corsOriginOf } from '../../runtime/common-headers.ts';
 import { type HttpRequest, sendText } from '../../runtime/http-listener.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
 import { PlayerSession } from '../../runtime/player-session.ts';
+import { answerHttpAsker, HTTP_VIA_FIELD } from '../../runtime/stream-loop.ts';
 import { splitStreamPath } from '../../runtime/stream-path.ts';
 import { RejectedError } from '../../util/errors.ts';
 import type { LiveAddress } from './live-format.ts';
@@ -34,6 +35,8 @@ export class LivePlay {
     const { app, stream } = splitStreamPath(request.path, suffix);
     const key = await session.admit(request, app, stream);
     const headers = headersOf(request, format.contentType);
+    const via = answerHttpAsker(this.context, key, request);
+    if (via !== '') headers[HTTP_VIA_FIELD] = via;
     if (request.method === 'HEAD') {
       const { hub } = this.context;
       if (hub.find(key.text) === undefined && !hub.canStart(key))

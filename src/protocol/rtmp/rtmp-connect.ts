@@ -1,12 +1,11 @@
 /** The connect command: what the peer tells, and the answer (RTMP 1.0 section 7.2.1.1, enhanced RTMP v2). */
 import { FOUR_CCS, OWN_CAPS, VIA_PROPERTY } from '../../client/rtmp/connect-object.ts';
 import type { RtmpConnection } from '../../client/rtmp/rtmp-connection.ts';
+import { parseVia } from '../../runtime/stream-loop.ts';
 import type { AmfObject } from '../../wire/amf/amf-value.ts';
 import { type Command, connectResult, errorResult, parseConnect, STATUS } from '../../wire/rtmp/command.ts';
 import { acceptedFourCcs, CAPS_MULTITRACK, enhancedAnswer } from '../../wire/rtmp/enhanced.ts';
 import { parseStreamAddress } from '../../wire/rtmp/rtmp-url.ts';
-
-const MAX_VIA_LENGTH = 512;
 
 export interface ConnectRequest {
   readonly tcUrl: string;
@@ -37,13 +36,7 @@ export function readConnect(command: Command): ConnectRequest {
     flashVersion: info.flashVer,
     fourCcs: knownFourCcs(acceptedFourCcs(info)),
     multitrack: (info.capsEx & CAPS_MULTITRACK) !== 0,
-    via:
-      typeof via === 'string'
-        ? via
-            .slice(0, MAX_VIA_LENGTH)
-            .split(',')
-            .filter((id) => id !== '')
-        : [],
+    via: typeof via === 'string' ? parseVia(via) : [],
     answer: enhancedAnswer(info, OWN_CAPS),
     objectEncoding: info.objectEncoding,
   };

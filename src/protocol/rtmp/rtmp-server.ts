@@ -2,7 +2,7 @@
 import { makeStreamKey } from '../../media/stream-key.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
 import { SessionServer } from '../../runtime/session-server.ts';
-import { refuseLoop } from '../../runtime/stream-loop.ts';
+import { answerAsker, refuseLoop } from '../../runtime/stream-loop.ts';
 import { RejectedError } from '../../util/errors.ts';
 import type { RtmpServices } from './rtmp-services.ts';
 import { RtmpSession } from './rtmp-session.ts';
@@ -48,6 +48,7 @@ export class RtmpServer {
       windowAckBytes: () => server().rtmp.windowAck,
       refusalOf: (request) => this.refusalOf(request.host, request.app),
       checkLoop: (via) => refuseLoop(via, context.serverId),
+      answerAsker: (key, asked) => answerAsker(context, key, asked),
       admit: (request) => context.admission.check(request),
       publishTimes: (key, host) => {
         const { publish } = context.configuration().resolver.resolve(host, key.app, key.name);

@@ -37,6 +37,8 @@ export interface RtmpServices {
   refusalOf(request: ConnectRequest): string;
   /** Throws RejectedError('loop') when the stream came through this server already. */
   checkLoop(via: readonly string[]): void;
+  /** The way of a stream, for a player that is a Sluice server and says `asked`. Throws RejectedError('loop'). */
+  answerAsker(key: StreamKey, asked: readonly string[]): readonly string[];
   admit(request: AccessRequest): Promise<StreamKey>;
   publishTimes(key: StreamKey, host: string): PublisherTimes;
   /** How long a player of a stream that nobody publishes is held. */

@@ -1,8 +1,17 @@
 /** One message stream of a session: nothing yet, a publisher, or a player. */
+import { VIA_PROPERTY } from '../../client/rtmp/connect-object.ts';
 import type { Sink } from '../../media/sink.ts';
 import { RejectedError } from '../../util/errors.ts';
+import type { AmfObject } from '../../wire/amf/amf-value.ts';
 import type { RtmpMessage } from '../../wire/rtmp/chunk-reader.ts';
-import { type Command, onStatus, STATUS, type StatusLevel, serializeData } from '../../wire/rtmp/command.ts';
+import {
+  amfObject,
+  type Command,
+  onStatus,
+  STATUS,
+  type StatusLevel,
+  serializeData,
+} from '../../wire/rtmp/command.ts';
 import {
   MESSAGE_DATA_AMF0,
   USER_CONTROL_STREAM_BEGIN,
@@ -124,9 +133,11 @@ export class RtmpStream implements Sink {
       if (await this.playFile(address, command)) return;
       const key = await services.admit(this.request('play', address));
       if (session.closed) return;
+      const via = services.answerAsker(key, session.connectRequest?.via ?? []);
       session.connection.sendUserControl(USER_CONTROL_STREAM_BEGIN, this.id);
       this.status('status', STATUS.playReset, `Playing and resetting ${key.text}.`);
-      this.status('status', STATUS.playStart, `Started playing ${key.text}.`);
+      const way = via.length === 0 ? null : amfObject({ [VIA_PROPERTY]: via.join(',') });
+      this.status('status', STATUS.playStart, `Started playing ${key.text}.`, way);
       session.connection.send(
         DATA_CHUNK_STREAM,
         MESSAGE_DATA_AMF0,
@@ -261,9 +272,14 @@ export class RtmpStream implements Sink {
     this.session.close(reason);
   }
 
-  private status(level: StatusLevel, code: string, description: string): void {
+  private status(
+    level: StatusLevel,
+    code: string,
+    description: string,
+    extra: AmfObject | null = null,
+  ): void {
     if (!this.session.closed)
-      this.session.connection.sendCommand(this.id, onStatus(level, code, description));
+      this.session.connection.sendCommand(this.id, onStatus(level, code, description, extra));
   }
 
   // Sink: what the pump calls.

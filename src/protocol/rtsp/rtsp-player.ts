@@ -2,11 +2,12 @@
 import type { SessionDetails } from '../../access/session-registry.ts';
 import { makeStreamKey, type StreamKey } from '../../media/stream-key.ts';
 import { reasonNotInRtp } from '../../packaging/rtp-feed-tracks.ts';
+import { parseVia } from '../../runtime/stream-loop.ts';
 import { type TrackWait, waitForTracks } from '../../runtime/track-wait.ts';
 import { RejectedError } from '../../util/errors.ts';
 import { PAYLOAD_FORMATS } from '../../wire/rtp/payload-formats.ts';
 import { KEY_FIELD, keyData, keyField, newSrtpKeys, readKeyField } from '../../wire/rtsp/key-management.ts';
-import { serializeRtpInfo } from '../../wire/rtsp/rtsp-fields.ts';
+import { serializeRtpInfo, VIA_FIELD } from '../../wire/rtsp/rtsp-fields.ts';
 import type { RtspRequest } from '../../wire/rtsp/rtsp-message.ts';
 import { type RtspTransport, serializeTransport, TRANSPORT } from '../../wire/rtsp/transport-header.ts';
 import { AES128_CM_SHA1_80, type SrtpKeys } from '../../wire/srtp/srtp-profile.ts';
@@ -44,6 +45,8 @@ export class RtspPlayer {
   private wait: TrackWait | null = null;
   /** Address of the stream as it was asked for, which the addresses of tracks begin with. */
   private base = '';
+  /** What a Sluice server that plays is told of the stream's way. */
+  private via: readonly string[] = [];
   private outdatedSinceUs = 0;
   /** Of each track, as the description told them. */
   private keys: readonly SrtpKeys[] | null = null;
@@ -102,6 +105,7 @@ export class RtspPlayer {
       ['Content-Base', `${this.base}/`],
       ['Content-Type', 'application/sdp'],
       ['Cache-Control', 'no-store'],
+      ...(this.via.length === 0 ? [] : ([[VIA_FIELD, this.via.join(',')]] as const)),
     ];
     session.reply(request, 200, fields, Buffer.from(sdp));
   }
@@ -121,9 +125,13 @@ export class RtspPlayer {
     session.url = `/${named.app}/${named.name}`;
     const key = await this.admit(address);
     if (session.closed || this.closed) return null;
+    const asked = parseVia(request.headers.get(VIA_FIELD));
+    services.answerAsker(key, asked);
     this.wait = waitForTracks(services, key, policy.waitMs);
     const tracks = await this.wait.tracks;
     if (session.closed || this.closed) return null;
+    // Only now somebody publishes it, and what is told is the way from there.
+    this.via = services.answerAsker(key, asked);
     const carried = carriedTracks(tracks).slice(0, MAX_TRACKS);
     if (carried.length === 0) {
       const reasons = new Set(tracks.map((track) => reasonNotInRtp(track, PAYLOAD_FORMATS)));

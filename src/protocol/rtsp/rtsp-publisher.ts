@@ -5,6 +5,7 @@ import type { Publication } from '../../media/publication.ts';
 import { makeStreamKey, type StreamKey } from '../../media/stream-key.ts';
 import { RtpIngest } from '../../packaging/rtp-ingest.ts';
 import { PublisherSilence, type PublisherTimes } from '../../runtime/publisher-silence.ts';
+import { parseVia } from '../../runtime/stream-loop.ts';
 import { RejectedError } from '../../util/errors.ts';
 import type { RtpMapping } from '../../wire/rtp/payload-format.ts';
 import { PAYLOAD_FORMATS } from '../../wire/rtp/payload-formats.ts';
@@ -36,7 +37,6 @@ const MAX_MEDIA = 16;
 const CHANNELS = 256;
 /** Name of a transport stream as payload (RFC 3555). */
 const TS_NAME = 'MP2T';
-const MAX_VIA_LENGTH = 512;
 const REPORT_EVERY_US = 5_000_000;
 const INTERLEAVED_MARK = 0x24;
 
@@ -118,7 +118,7 @@ export class RtspPublisher {
           : `None of the announced formats can be used: ${names.join(', ')}.`,
       );
     }
-    this.via = viaOf(request);
+    this.via = parseVia(request.headers.get(VIA_FIELD));
     services.checkLoop(this.via);
     session.url = `/${named.app}/${named.name}`;
     session.tcUrl = address.base;
@@ -422,11 +422,6 @@ export class RtspPublisher {
       this.publication?.end(reason);
     }
   }
-}
-
-function viaOf(request: RtspRequest): string[] {
-  const text = request.headers.get(VIA_FIELD).slice(0, MAX_VIA_LENGTH);
-  return text.split(',').flatMap((id) => (id.trim() === '' ? [] : [id.trim()]));
 }
 
 function isTs(mapping: RtpMapping): boolean {

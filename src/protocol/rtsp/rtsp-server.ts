@@ -2,7 +2,7 @@
 import type { StreamKey } from '../../media/stream-key.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
 import { SessionServer } from '../../runtime/session-server.ts';
-import { refuseLoop } from '../../runtime/stream-loop.ts';
+import { answerAsker, refuseLoop } from '../../runtime/stream-loop.ts';
 import { MulticastSenders } from './rtsp-multicast.ts';
 import { RTSP_FORMAT } from './rtsp-play.ts';
 import type { RtspServices, RtspStreamPolicy } from './rtsp-services.ts';
@@ -49,6 +49,7 @@ export class RtspServer {
       publicRtpAddress: () => server().nat.rtp,
       policy: (key, host, secure) => this.policyOf(key, host, secure),
       checkLoop: (via) => refuseLoop(via, context.serverId),
+      answerAsker: (key, asked) => answerAsker(context, key, asked),
       admit: (request) => context.admission.check(request),
       nowUs: () => context.clock.nowUs(),
       wallUs: () => context.clock.wallUs(),

@@ -53,6 +53,8 @@ export interface RtspServices {
   policy(key: StreamKey, host: string, secure: boolean): RtspStreamPolicy;
   /** Throws RejectedError('loop') when the stream came through this server already. */
   checkLoop(via: readonly string[]): void;
+  /** The way of a stream, for a player that is a Sluice server and says `asked`. Throws RejectedError('loop'). */
+  answerAsker(key: StreamKey, asked: readonly string[]): readonly string[];
   admit(request: AccessRequest): Promise<StreamKey>;
   nowUs(): number;
   wallUs(): number;

@@ -190,9 +190,27 @@ export class MediaListReader {
       partHoldBackUs: this.partHoldBackUs,
       partTargetUs: this.partTargetUs,
       canBlockReload: this.canBlockReload,
-      openParts: this.parts,
+      open: this.openSegment(),
       preloadHint: this.preloadHint,
       skipped: this.skipped,
+    };
+  }
+
+  private openSegment(): ReadSegment | null {
+    const { parts } = this;
+    if (parts.length === 0) return null;
+    return {
+      uri: '',
+      range: null,
+      sequence: this.mediaSequence + this.skipped + this.segments.length,
+      discontinuitySequence: this.discontinuitySequence,
+      isDiscontinuity: this.isDiscontinuity,
+      durationUs: parts.reduce((sum, { durationUs }) => sum + durationUs, 0),
+      wallClockUs: this.wallClockUs,
+      key: this.key,
+      map: this.map,
+      isGap: this.isGap,
+      parts,
     };
   }
 

@@ -94,8 +94,8 @@ export interface ReadMediaPlaylist {
   readonly partTargetUs: number;
   /** The server answers once there is something new. */
   readonly canBlockReload: boolean;
-  /** Of the segment that is being made. */
-  readonly openParts: readonly ReadPart[];
+  /** The segment that is being made, without address, and its parts so far; null = there are none. */
+  readonly open: ReadSegment | null;
   /** The part that comes next; null = none is promised. */
   readonly preloadHint: { readonly uri: string; readonly range: ByteRange | null } | null;
   /** Segments that a delta update left out. */

@@ -111,7 +111,7 @@ test('config: wrong files are refused with place, offending text and what was me
     ],
     [
       '<config><port/></config>',
-      'conf/config.xml:1:9: <port> belongs inside <rtmp> or <http> or <rtsp> or <srt> or <mpegts> or <post>.',
+      'conf/config.xml:1:9: <port> belongs inside <rtmp> or <http> or <rtsp> or <srt> or <webrtc> or <mpegts> or <post>.',
     ],
     [
       '<config><htpt/></config>',

@@ -123,7 +123,7 @@ test('shipped files: with every example put to use they still load', () => {
   assert.ok(resolver.resolve('a.example', 'live', 'cam1').forwards.length >= 3);
   const elements = comments.flatMap(
     (comment) =>
-      /^ <(?:publish|time|gop|play|hls|ladder|dash|login|multicast|srt|slate|sound) .*$/m.exec(
+      /^ <(?:publish|time|gop|play|hls|ladder|dash|login|multicast|srt|webrtc|slate|sound|transcode) .*$/m.exec(
         comment,
       )?.[0] ?? [],
   );

@@ -49,6 +49,8 @@ test('policy: defaults', () => {
     login: { basic: 'tls', playPassword: '', playUser: '', publishPassword: '', publishUser: '' },
     multicast: { enable: false, interface: '', range: '239.255.42.0/24', ttl: 16 },
     srt: { latencyMs: 120, passphrase: '', publishPassphrase: '', playPassphrase: '' },
+    transcode: { bframes: 'auto', pictures: 'auto' },
+    webrtc: { keyMs: 2000, codecs: '', simulcast: 'layers' },
     slate: { source: '', always: false },
     sound: { convert: 'auto' },
   });
@@ -314,7 +316,7 @@ test('policy: wrong files are refused with place, offending text and what was me
     [
       policy('<application name="live"><application name="x"/></application>'),
       'conf/policy.xml:1:34: unknown element <application> in <application>; known here: ' +
-        '<forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <srt>, <slate>, <sound>, <stream>.',
+        '<forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <srt>, <webrtc>, <slate>, <sound>, <transcode>, <stream>.',
     ],
     [
       policy('<application name="live"><stream><gop frames="x"/></stream></application>'),
@@ -343,14 +345,14 @@ test('policy: wrong files are refused with place, offending text and what was me
     ],
     [
       policy('<vhost name="rtmp://a/live"><constructor/><__proto__/></vhost>'),
-      'conf/policy.xml:1:37: unknown element <constructor> in <vhost>; known here: <forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <srt>, <slate>.',
-      'conf/policy.xml:1:51: unknown element <__proto__> in <vhost>; known here: <forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <srt>, <slate>.',
+      'conf/policy.xml:1:37: unknown element <constructor> in <vhost>; known here: <forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <srt>, <webrtc>, <slate>.',
+      'conf/policy.xml:1:51: unknown element <__proto__> in <vhost>; known here: <forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <srt>, <webrtc>, <slate>.',
     ],
     [policy('live'), 'conf/policy.xml:1:9: text "live" does not belong in <policy>.'],
     [
       policy('<application name="live"><hashls>true</hashls></application>'),
       'conf/policy.xml:1:34: unknown element <hashls> in <application>; known here: ' +
-        '<forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <srt>, <slate>, <sound>, <stream>.',
+        '<forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <srt>, <webrtc>, <slate>, <sound>, <transcode>, <stream>.',
     ],
   ];
   for (const [text, ...messages] of cases) assert.deepEqual(refusal('', text), messages, text);

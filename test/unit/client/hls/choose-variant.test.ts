@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { soundOf, usableVariants } from '../../../../src/client/hls/choose-variant.ts';
 import { readId3Timestamp } from '../../../../src/client/hls/id3-timestamp.ts';
-import { firstIndex, holdBackOf } from '../../../../src/client/hls/start-point.ts';
+import { firstCursor, holdBackOf } from '../../../../src/client/hls/start-point.ts';
 import { readPlaylist } from '../../../../src/wire/hls/playlist-reader.ts';
 import { playlist } from '../../../support/hls-rig.ts';
 
@@ -107,7 +107,7 @@ describe('where to begin', () => {
     test(name, () => {
       const list = readPlaylist(playlist(six, { ended, tags }));
       assert.ok(list.kind === 'media');
-      assert.equal(firstIndex(list), expected);
+      assert.deepEqual(firstCursor(list), { sequence: expected, part: 0 });
     });
 
   test('a short live list, and an empty one', () => {
@@ -117,7 +117,7 @@ describe('where to begin', () => {
     ] as const) {
       const list = readPlaylist(playlist(entries, { ended: false }));
       assert.ok(list.kind === 'media');
-      assert.equal(firstIndex(list), expected);
+      assert.deepEqual(firstCursor(list), { sequence: expected, part: 0 });
       assert.equal(holdBackOf(list), 6_000_000);
     }
   });

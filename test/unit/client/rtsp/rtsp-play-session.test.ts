@@ -74,7 +74,14 @@ class World implements RtspPlayHost {
   constructor(transport: RtspPlayTransport, url = URL) {
     this.server = new RtspAnswers((bytes) => this.session.receive(bytes, this.us));
     this.session = new RtspPlaySession(
-      { url: parseRtspUrl(url), transport, userAgent: 'Test/1', formats: PAYLOAD_FORMATS, ssrc: SSRC },
+      {
+        url: parseRtspUrl(url),
+        transport,
+        userAgent: 'Test/1',
+        formats: PAYLOAD_FORMATS,
+        ssrc: SSRC,
+        via: '',
+      },
       this,
     );
     this.session.start(this.us);
@@ -101,6 +108,10 @@ class World implements RtspPlayHost {
   joinGroup(_media: number, group: RtspGroup, done: (ports: RtspPorts | null) => void): void {
     this.groups.push(group);
     this.openPorts(0, done);
+  }
+
+  onVia(via: string): void {
+    this.told.push(`via ${via}`);
   }
 
   onPlaying(): void {

@@ -103,7 +103,7 @@ describe('playlist reader: golden', () => {
       ],
     );
     assert.equal(list.segments[0]!.wallClockUs, Date.UTC(2019, 1, 14, 2, 13, 36, 106) * 1000);
-    assert.deepEqual(list.openParts, [
+    assert.deepEqual(list.open?.parts, [
       {
         uri: '268.mp4',
         range: { offset: 0, length: 2000 },
@@ -347,7 +347,7 @@ describe('playlist reader: what our writers make comes back', () => {
       assert.deepEqual([list.partTargetUs, list.canBlockReload], [500_000, true]);
       assert.equal(list.partHoldBackUs, 1_501_000);
       assert.equal(list.preloadHint?.uri, 'open.1.m4s?id=1');
-      assert.equal(list.openParts[0]?.durationUs, 400_000);
+      assert.equal(list.open?.parts[0]?.durationUs, 400_000);
     }
   });
 

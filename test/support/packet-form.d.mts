@@ -1,0 +1,1 @@
+export function packetForm(codec: string, extradata: Uint8Array | null): (data: Buffer) => Buffer;
