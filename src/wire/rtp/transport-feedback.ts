@@ -8,7 +8,7 @@ const TYPE_TRANSPORT_FEEDBACK = 205;
 const FORMAT = 15;
 const HEADER_BYTES = 20;
 /** One feedback tells of no more. */
-export const MAX_FEEDBACK_PACKETS = 2048;
+const MAX_FEEDBACK_PACKETS = 2048;
 const REFERENCE_UNIT_US = 64_000;
 const DELTA_UNIT_US = 250;
 const NOT_RECEIVED = 0;

@@ -325,15 +325,15 @@ test('policy: wrong files are refused with place, offending text and what was me
     ],
     [
       policy('<application name="live"><forward/></application>'),
-      'conf/policy.xml:1:34: <forward/> does not name a target such as 192.0.2.7, 192.0.2.7:1935, rtmps://host/app or udp://239.1.1.1:1234.',
+      'conf/policy.xml:1:34: <forward/> does not name a target such as 192.0.2.7, 192.0.2.7:1935, rtmps://host/app, whip://host/app/stream/whip or udp://239.1.1.1:1234.',
     ],
     [
       policy('<application name="live"><forward>http://a/b</forward></application>'),
-      'conf/policy.xml:1:34: <forward>http://a/b</forward> does not name a target such as 192.0.2.7, 192.0.2.7:1935, rtmps://host/app or udp://239.1.1.1:1234.',
+      'conf/policy.xml:1:34: <forward>http://a/b</forward> does not name a target such as 192.0.2.7, 192.0.2.7:1935, rtmps://host/app, whip://host/app/stream/whip or udp://239.1.1.1:1234.',
     ],
     [
       policy('<application name="live"><forward>a:99999</forward></application>'),
-      'conf/policy.xml:1:34: <forward>a:99999</forward> does not name a target such as 192.0.2.7, 192.0.2.7:1935, rtmps://host/app or udp://239.1.1.1:1234.',
+      'conf/policy.xml:1:34: <forward>a:99999</forward> does not name a target such as 192.0.2.7, 192.0.2.7:1935, rtmps://host/app, whip://host/app/stream/whip or udp://239.1.1.1:1234.',
     ],
     [
       policy('<application name="live"><forward rewrite="b/app">a</forward></application>'),
@@ -345,8 +345,8 @@ test('policy: wrong files are refused with place, offending text and what was me
     ],
     [
       policy('<vhost name="rtmp://a/live"><constructor/><__proto__/></vhost>'),
-      'conf/policy.xml:1:37: unknown element <constructor> in <vhost>; known here: <forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <srt>, <webrtc>, <slate>.',
-      'conf/policy.xml:1:51: unknown element <__proto__> in <vhost>; known here: <forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <srt>, <webrtc>, <slate>.',
+      'conf/policy.xml:1:37: unknown element <constructor> in <vhost>; known here: <forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <srt>, <webrtc>, <slate>, <sound>, <transcode>.',
+      'conf/policy.xml:1:51: unknown element <__proto__> in <vhost>; known here: <forward>, <record>, <publish>, <time>, <gop>, <play>, <hls>, <ladder>, <dash>, <login>, <multicast>, <srt>, <webrtc>, <slate>, <sound>, <transcode>.',
     ],
     [policy('live'), 'conf/policy.xml:1:9: text "live" does not belong in <policy>.'],
     [
