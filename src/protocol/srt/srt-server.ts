@@ -9,6 +9,7 @@ import { TsPayloads } from '../../client/srt/ts-payloads.ts';
 import { plainAddress } from '../../runtime/http-listener.ts';
 import { explainListenError } from '../../runtime/listen-error.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
+import { refuseLoop } from '../../runtime/stream-loop.ts';
 import { SrtListener, type SrtRequest } from '../../srt/listener.ts';
 import { DEFAULT_SRT_SETTINGS, type SrtSettings } from '../../srt/settings.ts';
 import { ProtocolError, RejectedError } from '../../util/errors.ts';
@@ -127,11 +128,7 @@ class ListeningPort {
         this.connections.add(player);
         await player.begin(incoming);
       } else {
-        if (incoming.via.includes(context.serverId))
-          throw new RejectedError(
-            'loop',
-            'This stream came through this server already: a forward leads back here.',
-          );
+        refuseLoop(incoming.via, context.serverId);
         const group = groupId === 0 ? '' : `${groupId} ${wanted.app}/${wanted.stream}`;
         const member = this.groups.get(group);
         if (member !== undefined) {

@@ -71,6 +71,7 @@ export abstract class PeerSession implements LiveSession, RtcConnectionEvents {
   protected isConnected = false;
   protected isOver = false;
   private description: RtcDescription | null = null;
+  private way = '';
   private connectedAfterMs = -1;
   private lastBytes = 0;
   private lastBytesUs = 0;
@@ -145,6 +146,7 @@ export abstract class PeerSession implements LiveSession, RtcConnectionEvents {
 
   onConnected(remote: string): void {
     this.isConnected = true;
+    this.way = remote;
     this.connectedAfterMs = Date.now() - this.sinceMs;
     this.log.debug('webrtc.connected', { way: remote, ms: this.connectedAfterMs });
   }
@@ -192,7 +194,7 @@ export abstract class PeerSession implements LiveSession, RtcConnectionEvents {
     const { statistics, description } = this;
     return {
       connected: String(this.isConnected),
-      way: statistics?.remote ?? '',
+      way: statistics?.remote || this.way,
       srtp: statistics?.profile ?? '',
       srtp_refused: statistics?.refused ?? 0,
       connected_after_ms: this.connectedAfterMs,

@@ -5,7 +5,7 @@
  */
 import { RejectedError } from '../../util/errors.ts';
 
-export type WebrtcRole = 'publish' | 'play';
+type WebrtcRole = 'publish' | 'play';
 
 /** How an answer is written, and where the resource of a session then is. */
 export type WebrtcShape = 'plain' | 'mediamtx' | 'srs' | 'srs-json' | 'zlm' | 'zlm-json' | 'go2rtc';
@@ -21,7 +21,7 @@ export interface OfferAddress {
 }
 
 /** A session that exists. */
-export interface SessionAddress {
+interface SessionAddress {
   readonly kind: 'session';
   readonly secret: string;
 }
@@ -33,7 +33,7 @@ const DEFAULT_APP = 'live';
 const DEFAULT_STREAM = 'livestream';
 const SECRET = /^[0-9a-hjkmnp-tv-z]{26}$/;
 /** Own addresses of sessions. */
-export const SESSION_FOLDER = '/webrtc/session/';
+const SESSION_FOLDER = '/webrtc/session/';
 
 const SRS_OFFER = /^\/rtc\/v1\/(whip|whep|whip-play|publish|play)\/?$/;
 const ZLM_OFFER = /^\/index\/api\/(whip|whep|webrtc)$/;

@@ -36,11 +36,7 @@ export class WhipPublisher extends PeerSession {
     const { app, stream, query, host, remote, via } = this.request;
     if (context.hub.isClosing) throw new RejectedError('shutting-down', 'The server is shutting down.');
     const offer = parseOffer(this.request.offer);
-    if (via.includes(context.serverId))
-      throw new RejectedError(
-        'loop',
-        'This stream came through this server already: a forward leads back here.',
-      );
+    refuseLoop(via, context.serverId);
     const key = await context.admission.check({
       action: 'publish',
       protocol: this.protocol,
