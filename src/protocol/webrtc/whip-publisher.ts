@@ -12,6 +12,7 @@ import type { RtcMedia } from '../../rtc/rtc-description.ts';
 import { PACKET_FIELDS } from '../../rtc/rtc-messages.ts';
 import type { RtcThread } from '../../rtc/rtc-thread.ts';
 import { PublisherSilence } from '../../runtime/publisher-silence.ts';
+import { refuseLoop } from '../../runtime/stream-loop.ts';
 import { ProtocolError, RejectedError } from '../../util/errors.ts';
 import type { Timeout } from '../../util/tick-wheel.ts';
 import { PeerSession } from './peer-session.ts';
