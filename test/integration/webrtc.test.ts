@@ -267,6 +267,11 @@ describe('WebRTC', () => {
       await peer.play(server.http('/live/nobody/whep'), { Authorization: 'Bearer a b' });
       await peer.play(server.http('/live/nobody/whep?key=1&x='), { Authorization: 'Bearer s/cret' });
       await peer.play(server.http('/live/nobody/whep?token=1'), { Authorization: 'Bearer other' });
+      // A fault of ours is told as one, and logged.
+      admission.check = () => Promise.reject(new Error('broken for the test'));
+      const faulty = await peer.play(server.http('/live/nobody/whep'));
+      assert.equal(faulty.status, 500);
+      assert.match(String(server.faults.splice(0)), /broken for the test/);
     } finally {
       admission.check = check;
       peer.close();

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import { LossyRtcPath } from '../support/lossy-rtc-path.ts';
 import { playUrl } from '../support/node-av.ts';
 import { NODE_AV_MISSING } from '../support/programs.ts';
@@ -33,6 +33,11 @@ describe('WebRTC with Chromium', { skip: WEBRTC_BROWSER_MISSING }, () => {
       policy: '<application name="live"><publish grace="2s"/></application>',
     });
     browser = await WebrtcBrowser.start({ audio: microphone });
+  });
+  // What a test that failed has left.
+  afterEach(async () => {
+    await browser.endAll();
+    await noSessions();
   });
   after(async () => {
     await browser.close();
@@ -78,7 +83,6 @@ describe('WebRTC with Chromium', { skip: WEBRTC_BROWSER_MISSING }, () => {
       assert.match(String(details('publisher')?.['srtp']), /GCM/);
       assert.equal(await browser.end('v'), 200);
       assert.equal(await browser.end('p'), 200);
-      await noSessions();
     });
 
   test('what a browser publishes is there by RTMP and HTTP', { skip: NODE_AV_MISSING }, async () => {
@@ -97,7 +101,6 @@ describe('WebRTC with Chromium', { skip: WEBRTC_BROWSER_MISSING }, () => {
       assert.equal(video?.keys[0], true);
     }
     await browser.end('p');
-    await noSessions();
   });
 
   test('the channel, H.264 and AAC, is seen and heard', async () => {
@@ -106,7 +109,6 @@ describe('WebRTC with Chromium', { skip: WEBRTC_BROWSER_MISSING }, () => {
     await browser.until('v', ({ video }) => (video?.['framesDecoded'] ?? 0) > ENOUGH_FRAMES);
     await hear('v', CHANNEL_HZ);
     await browser.end('v');
-    await noSessions();
   });
 
   test('over TCP alone, both ways', async () => {
@@ -119,7 +121,6 @@ describe('WebRTC with Chromium', { skip: WEBRTC_BROWSER_MISSING }, () => {
     await until('the numbers', () => String(details('player')?.['way']).startsWith('tcp '));
     await browser.end('v');
     await browser.end('p');
-    await noSessions();
   });
 
   test('packets that are lost come again, both ways', async () => {
@@ -149,7 +150,6 @@ describe('WebRTC with Chromium', { skip: WEBRTC_BROWSER_MISSING }, () => {
       await browser.end('p');
       path.close();
     }
-    await noSessions();
   });
 
   test('layers of simulcast are streams', async () => {
@@ -187,7 +187,6 @@ describe('WebRTC with Chromium', { skip: WEBRTC_BROWSER_MISSING }, () => {
     await until('further frames', () => Number(details('publisher')?.['frames']) > before + 60);
     assert.equal((await browser.stats('p')).state, 'connected');
     await browser.end('p');
-    await noSessions();
   });
 
   test('a browser without the codec of the stream hears why', async () => {
@@ -195,7 +194,6 @@ describe('WebRTC with Chromium', { skip: WEBRTC_BROWSER_MISSING }, () => {
     assert.equal(refused.status, 406);
     assert.match(refused.body, /H\.264/);
     await browser.end('v');
-    await noSessions();
   });
 
   test('a player stays while its publisher comes back', async () => {
@@ -212,7 +210,6 @@ describe('WebRTC with Chromium', { skip: WEBRTC_BROWSER_MISSING }, () => {
     await hear('v', MICROPHONE_HZ);
     await browser.end('v');
     await browser.end('p');
-    await noSessions();
   });
 
   function webrtcPort(): number {

@@ -137,7 +137,7 @@ export class MatrixPage {
 <article class="manual-text">
 <h1>${TITLE}</h1>
 ${INTRO.map((line) => `<p>${escaped(line)}</p>`).join('\n')}
-<div style="overflow-x:auto"><table>
+<div class="table-scroll"><table>
 <thead><tr>${cells(['codecs', 'published by', ...this.outputs], 'th')}</tr></thead>
 <tbody>
 ${lines.join('\n')}

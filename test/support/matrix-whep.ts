@@ -4,9 +4,12 @@ import type { Codec } from './containers.ts';
 import { isVideo } from './containers.ts';
 import type { IngestedFrame } from './ingest-recorder.ts';
 import type { Watched, WatchedStream } from './matrix-peers.ts';
-// biome-ignore lint/correctness/useImportExtensions: it is JavaScript, as the child process of node-av wants it
-import { packetForm } from './packet-form.mjs';
 import { RtcTestPeer } from './rtc-test-peer.ts';
+
+/** JavaScript, as the child process of node-av wants it, and therefore without types. */
+const { packetForm } = (await import(new URL('./packet-form.mjs', import.meta.url).href)) as {
+  packetForm(codec: string, extradata: Uint8Array | null): (data: Buffer) => Buffer;
+};
 
 const POLL_MS = 20;
 /** Configuration records whose lengths have four bytes: so are frames inside the server. */

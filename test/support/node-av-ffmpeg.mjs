@@ -25,7 +25,7 @@ import {
   AV_LOG_ERROR,
   AVMEDIA_TYPE_VIDEO,
 } from 'node-av/constants';
-import { packetForm } from './packet-form.mjs.mts';
+import { packetForm } from './packet-form.mjs';
 
 const NO_TIME = -(2n ** 63n);
 Log.setLevel(AV_LOG_ERROR);

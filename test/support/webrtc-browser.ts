@@ -54,7 +54,7 @@ export interface RtcResult {
 }
 
 /** Numbers of getStats. */
-export type RtcNumbers = Readonly<Record<string, number>> & {
+type RtcNumbers = Readonly<Record<string, number>> & {
   readonly codec?: string;
   readonly rid?: string;
 };
@@ -141,6 +141,11 @@ export class WebrtcBrowser {
 
   async end(name: string): Promise<number> {
     return (await this.call('end', name)) as number;
+  }
+
+  /** Whatever is open. */
+  async endAll(): Promise<void> {
+    for (const name of (await this.call('open')) as string[]) await this.end(name);
   }
 
   /** Resolves with the numbers once `test` holds; rejects with the latest after the time. */

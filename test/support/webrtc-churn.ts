@@ -125,7 +125,6 @@ export interface ServerHeld {
   readonly reservations: number;
   readonly links: number;
   readonly streams: number;
-  readonly open: number;
   readonly timers: number;
 }
 
@@ -140,7 +139,7 @@ interface InsidePool {
 }
 
 export function heldByServer({ application }: TestServer): ServerHeld {
-  const { rtcCalls, sessions, hub, limits, tick } = application.context;
+  const { rtcCalls, sessions, hub, tick } = application.context;
   const pool = rtcCalls.current!.pool as unknown as InsidePool;
   const sum = (numbers: readonly number[]) => numbers.reduce((total, one) => total + one, 0);
   return {
@@ -149,7 +148,6 @@ export function heldByServer({ application }: TestServer): ServerHeld {
     reservations: sum(pool.threads.map(({ reservations }) => reservations.size)),
     links: sum([...pool.links.values()].map(({ size }) => size)),
     streams: hub.streams().length,
-    open: limits.open,
     timers: tick.pending,
   };
 }

@@ -163,8 +163,10 @@
           result.dtls = one.tlsVersion;
           result.srtp = one.srtpCipher;
         }
-        if (one.type === 'candidate-pair' && one.nominated && one.state === 'succeeded')
+        if (one.type === 'candidate-pair' && one.nominated && one.state === 'succeeded') {
+          result.available = one.availableOutgoingBitrate;
           result.transport = all.find(({ id }) => id === one.localCandidateId)?.protocol;
+        }
         if (one.type !== 'inbound-rtp' && one.type !== 'outbound-rtp' && one.type !== 'remote-inbound-rtp')
           continue;
         const kept = { codec: codecs.get(one.codecId), rid: one.rid };
@@ -217,6 +219,11 @@
         await peer.setRemoteDescription({ type: 'answer', sdp });
       }
       return { status: response.status, body, etag: response.headers.get('etag') };
+    },
+
+    /** Names of connections that were not ended. */
+    open() {
+      return [...connections.keys()];
     },
 
     /** Ends it as a well-behaved client: DELETE. Resolves with the status. */

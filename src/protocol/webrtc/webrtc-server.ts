@@ -154,8 +154,8 @@ export class WebrtcServer {
   private refuse(request: HttpRequest, error: unknown, shape: WebrtcShape): void {
     const isTheirs =
       error instanceof RejectedError || error instanceof ProtocolError || error instanceof WebrtcRefusal;
-    if (!isTheirs && !request.message.destroyed) this.context.onFault(error);
-    if (isTheirs)
+    if (!isTheirs) this.context.onFault(error);
+    else
       this.context.log.counted('webrtc.refused', {
         remote: request.remote,
         path: request.path,

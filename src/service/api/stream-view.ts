@@ -31,7 +31,12 @@ const SRS_CODEC_NAMES: Partial<Readonly<Record<CodecId, string>>> = {
   mjpeg: 'MJPEG',
 };
 
-const SRS_CLIENT_FAMILIES: Readonly<Record<string, string>> = { rtmp: 'rtmp', rtmps: 'rtmp', rtsps: 'rtsp' };
+const SRS_CLIENT_FAMILIES: Readonly<Record<string, string>> = {
+  rtmp: 'rtmp',
+  rtmps: 'rtmp',
+  rtsps: 'rtsp',
+  webrtc: 'rtc',
+};
 
 /** SRS says `fmle-publish`, `rtmp-play`, `flv-play`, `hls-play` and so on; what it does not have is named alike. */
 export function srsClientType({ protocol, role }: LiveSession): string {

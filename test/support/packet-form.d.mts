@@ -1,1 +1,0 @@
-export function packetForm(codec: string, extradata: Uint8Array | null): (data: Buffer) => Buffer;
