@@ -21,6 +21,7 @@ const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'w
 
 /** Tests without sockets: many files share a process, which costs more than most of them take. */
 const IN_ONE_PROCESS = new Set(['unit', 'conformance', 'session']);
+const ONE_AT_A_TIME = new Set([...IN_ONE_PROCESS, 'interop', 'soak']);
 /** Browsers that decode and measure time: one of these files at a time. */
 const IN_BROWSER = /http-ways|pages/;
 const STATIC = [
@@ -82,7 +83,7 @@ function runStatic(command, commandArgs) {
   return { ok, output: `${run.stdout ?? ''}${run.stderr ?? ''}`.slice(-20_000) };
 }
 
-/** Runs files by node:test, two at a time, and counts what its TAP says. */
+/** Runs files by node:test, two or three at a time (those of integration mostly wait), and counts what its TAP says. */
 async function runTests(files, name) {
   // Of the foreign programs, one file with browsers and one without run beside each other.
   const lanes =
@@ -91,7 +92,7 @@ async function runTests(files, name) {
       : IN_ONE_PROCESS.has(name)
         ? [files.filter((_, at) => at % 2 === 0), files.filter((_, at) => at % 2 === 1)]
         : [files];
-  const concurrency = name === 'interop' || name === 'soak' || IN_ONE_PROCESS.has(name) ? 1 : 2;
+  const concurrency = ONE_AT_A_TIME.has(name) ? 1 : name === 'integration' ? 3 : 2;
   const ran = await Promise.all(
     lanes.filter((lane) => lane.length > 0).map((lane) => runLane(lane, name, concurrency)),
   );
