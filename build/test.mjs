@@ -22,8 +22,8 @@ const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'w
 /** Tests without sockets: many files share a process, which costs more than most of them take. */
 const IN_ONE_PROCESS = new Set(['unit', 'conformance', 'session']);
 const ONE_AT_A_TIME = new Set([...IN_ONE_PROCESS, 'interop', 'soak']);
-/** Browsers that decode and measure time: one of these files at a time. */
-const IN_BROWSER = /http-ways|pages/;
+/** Files of `interop` by lane, each with one file at a time: browsers that measure time, the long matrix, all others. */
+const INTEROP_LANES = [/http-ways|pages/, /publish-matrix/];
 const STATIC = [
   ['types', bin('tsc'), ['-p', 'tsconfig.json']],
   ['lint', bin('biome'), ['ci', '--colors=off', '--diagnostic-level=warn', '--error-on-warnings', '.']],
@@ -85,10 +85,13 @@ function runStatic(command, commandArgs) {
 
 /** Runs files by node:test, two or three at a time (those of integration mostly wait), and counts what its TAP says. */
 async function runTests(files, name) {
-  // Of the foreign programs, one file with browsers and one without run beside each other.
   const lanes =
     name === 'interop'
-      ? [files.filter((file) => IN_BROWSER.test(file)), files.filter((file) => !IN_BROWSER.test(file))]
+      ? [...INTEROP_LANES, null].map((lane) =>
+          files.filter((file) =>
+            lane === null ? INTEROP_LANES.every((other) => !other.test(file)) : lane.test(file),
+          ),
+        )
       : IN_ONE_PROCESS.has(name)
         ? [files.filter((_, at) => at % 2 === 0), files.filter((_, at) => at % 2 === 1)]
         : [files];

@@ -11,7 +11,7 @@ import { TrialChild } from './trial-child.ts';
 import { TrialServer } from './trial-server.ts';
 import type { WebrtcCounts } from './webrtc-receivers.ts';
 
-const PLAYERS = [100, 200, 300];
+const PLAYERS = [100, 150, 200];
 const QUICK_PLAYERS = [100];
 const TURNS = 3;
 const QUICK_TURNS = 1;

@@ -17,7 +17,7 @@ import { isRtp, isStun } from '../../src/wire/stun/packet-kind.ts';
 import type { DatagramCounts, RecordedDatagram } from './datagram-process.ts';
 import { deferred } from './deferred.ts';
 
-export type WebrtcRequest =
+type WebrtcRequest =
   | {
       readonly type: 'open';
       readonly count: number;

@@ -424,6 +424,9 @@ function publicOf(text: string): PublicCandidate | null {
 }
 
 /** The main thread has a core for itself. */
+/** Each has a port that must be open in the firewall. */
+const MAX_DEFAULT_THREADS = 8;
+
 function defaultThreads(): number {
-  return Math.max(1, availableParallelism() - 1);
+  return Math.min(MAX_DEFAULT_THREADS, Math.max(1, availableParallelism() - 1));
 }
