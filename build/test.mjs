@@ -22,8 +22,8 @@ const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'w
 /** Tests without sockets: many files share a process, which costs more than most of them take. */
 const IN_ONE_PROCESS = new Set(['unit', 'conformance', 'session']);
 const ONE_AT_A_TIME = new Set([...IN_ONE_PROCESS, 'interop', 'soak']);
-/** Files of `interop` by lane, each with one file at a time: browsers that measure time, the long matrix, all others. */
-const INTEROP_LANES = [/http-ways|pages/, /publish-matrix/];
+/** Files of `interop` by lane, each with one file at a time: browsers that measure time, the long matrix and WebRTC, all others. */
+const INTEROP_LANES = [/http-ways|pages/, /publish-matrix|webrtc/];
 const STATIC = [
   ['types', bin('tsc'), ['-p', 'tsconfig.json']],
   ['lint', bin('biome'), ['ci', '--colors=off', '--diagnostic-level=warn', '--error-on-warnings', '.']],
@@ -88,9 +88,7 @@ async function runTests(files, name) {
   const lanes =
     name === 'interop'
       ? [...INTEROP_LANES, null].map((lane) =>
-          files.filter((file) =>
-            lane === null ? INTEROP_LANES.every((other) => !other.test(file)) : lane.test(file),
-          ),
+          files.filter((file) => INTEROP_LANES.find((other) => other.test(file)) === (lane ?? undefined)),
         )
       : IN_ONE_PROCESS.has(name)
         ? [files.filter((_, at) => at % 2 === 0), files.filter((_, at) => at % 2 === 1)]
@@ -123,7 +121,7 @@ function runLane(files, name, concurrency) {
       cwd: root,
       env: {
         ...process.env,
-        FUZZ_SECONDS: process.env.FUZZ_SECONDS ?? (all ? '20' : '0.5'),
+        FUZZ_SECONDS: process.env.FUZZ_SECONDS ?? (all ? '20' : '0.3'),
         ...(all ? { SLUICE_TEST_ALL: '1' } : {}),
       },
     });
