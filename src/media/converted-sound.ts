@@ -9,6 +9,11 @@ import type { Track } from './track.ts';
 
 /** Frames that are kept; 20 s of Opus. */
 const MAX_KEPT = 1000;
+/** Sound that begins this much later than the pictures is as good as together with them. */
+const MIN_SILENCE_US = 5000;
+/** A publisher whose sound begins later has none at first. */
+const MAX_SILENCE_US = 1_000_000;
+const NO_BYTES = new Uint8Array(0);
 
 export interface ConvertedSoundListener {
   onConverted(sound: ConvertedSound, frame: Frame): void;
@@ -55,6 +60,13 @@ export class ConvertedSound implements SoundOutput {
     this.conversion.close();
     this.kept = [];
     return true;
+  }
+
+  /** Silence from here to the first frame: players wait for sound where there are pictures. */
+  beginAt(startUs: number, first: Frame): void {
+    const silenceUs = first.pts - startUs;
+    if (silenceUs < MIN_SILENCE_US || silenceUs > MAX_SILENCE_US || this.failure !== '') return;
+    this.conversion.push(startUs, silenceUs, NO_BYTES, first.arrival);
   }
 
   /** Hot path. A frame of the track. */

@@ -25,7 +25,10 @@ export interface SoundOutput {
 export interface SoundConversion {
   /** Of what comes out. */
   readonly config: CodecConfig;
-  /** Hot path. One frame of the track; the payload is not kept after the call. */
+  /**
+   * Hot path. One frame of the track; the payload is not kept after the call. Before the first frame one without payload
+   * may come: silence of that duration.
+   */
   push(ptsUs: number, durationUs: number, payload: Uint8Array, arrivalUs: number): void;
   /** What it did so far, for the API. */
   info?(): object;

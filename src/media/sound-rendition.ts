@@ -16,6 +16,8 @@ import type { Track } from './track.ts';
 /** Longer than any conversion takes. */
 const MAX_HOLD_US = 300_000;
 const MAX_HELD = 1024;
+/** A sound track of which nothing tells but its first frame (G.711 over RTMP) comes this much after the first picture. */
+const SETTLE_US = 300_000;
 const AUDIO_POINT_US = 1_000_000;
 
 /** What a rendition asks of its stream. */
@@ -53,6 +55,9 @@ export class SoundRendition implements FeedSource, ConvertedSoundListener {
   private resting: readonly ConvertedSound[] = [];
   private held: Held[] = [];
   private newestUs = 0;
+  /** The tracks are known as far as can be: pictures wait for no sound track any more. */
+  private isSettled = false;
+  private firstUs = Number.NaN;
   private lastPointUs = Number.NEGATIVE_INFINITY;
 
   constructor(need: SoundNeed, stream: RenditionStream, pump: Pump) {
@@ -60,6 +65,7 @@ export class SoundRendition implements FeedSource, ConvertedSoundListener {
     this.stream = stream;
     this.pump = pump;
     this.refresh();
+    this.isSettled = this.tracks.some(({ kind }) => kind === 'audio');
   }
 
   get metadata(): unknown {
@@ -106,12 +112,15 @@ export class SoundRendition implements FeedSource, ConvertedSoundListener {
   /** The cached frames that somebody who comes now has missed, in order; the first is an access point. */
   private begin(): readonly Frame[] {
     const cached = this.stream.cachedFrames();
+    if (cached.length > 0) this.isSettled = true;
     if (this.conversions.length === 0) return cached;
     for (const sound of this.conversions) {
       // Where pictures do not wait for sound, players begin with the sound of now.
       if (!sound.isFresh || !this.need.inOrder) continue;
-      // It begins with what is cached; what it makes of it comes later.
-      for (const frame of cached) if (frame.trackId === sound.trackId) sound.push(frame);
+      // It begins with what is cached, and where the pictures begin; what it makes of it comes later.
+      const own = cached.filter(({ trackId }) => trackId === sound.trackId);
+      if (own.length > 0) sound.beginAt(cached[0]!.dts, own[0]!);
+      for (const frame of own) sound.push(frame);
     }
     const startUs = cached[0]?.dts ?? Number.POSITIVE_INFINITY;
     const made = this.conversions.flatMap((sound) => sound.framesFrom(startUs));
@@ -140,13 +149,18 @@ export class SoundRendition implements FeedSource, ConvertedSoundListener {
 
   /** Tracks or metadata of the stream changed. */
   tracksChanged(dts: number, nowUs: number): void {
-    this.releaseAll();
+    // What waited to know the tracks goes out when they are told, all else before.
+    if (this.isSettled) this.releaseAll();
     this.refresh();
     for (const feed of this.feeds) {
       feed.tracksChanged(dts, nowUs);
       this.pump.notify(feed, false);
     }
     for (const consumer of this.consumers) consumer.onTracks(this.tracks);
+    if (!this.isSettled && this.tracks.some(({ kind }) => kind === 'audio')) {
+      this.isSettled = true;
+      if (this.conversions.length === 0) this.releaseAll();
+    }
   }
 
   private refresh(): void {
@@ -170,16 +184,29 @@ export class SoundRendition implements FeedSource, ConvertedSoundListener {
   /** Hot path. Every frame of the stream. */
   onFrame(frame: Frame, isPoint: boolean, isVideo: boolean): void {
     const { conversions } = this;
+    this.newestUs = frame.arrival;
+    if (!this.isSettled && this.waitsForTracks(frame, isVideo)) {
+      this.held.push(new Held(frame, isPoint, isVideo, frame.arrival));
+      return;
+    }
     if (conversions.length === 0) {
       this.deliver(frame, isPoint, isVideo);
       return;
     }
-    this.newestUs = frame.arrival;
     if (this.conversionFor(frame.trackId) === null) {
       if (this.need.inOrder) this.held.push(new Held(frame, isPoint, isVideo, frame.arrival));
       else this.deliver(frame, isPoint, isVideo);
     }
     this.catchUp();
+  }
+
+  /** At the beginning of a stream, and while no sound track is known. */
+  private waitsForTracks(frame: Frame, isVideo: boolean): boolean {
+    if (Number.isNaN(this.firstUs)) this.firstUs = frame.arrival;
+    if (this.need.inOrder && isVideo && frame.arrival - this.firstUs < SETTLE_US) return true;
+    this.isSettled = true;
+    if (this.conversions.length === 0) this.releaseAll();
+    return false;
   }
 
   onConverted(_sound: ConvertedSound, frame: Frame): void {
@@ -246,6 +273,8 @@ export class SoundRendition implements FeedSource, ConvertedSoundListener {
 
   onPause(): void {
     this.releaseAll();
+    this.isSettled = false;
+    this.firstUs = Number.NaN;
     for (const consumer of this.consumers) consumer.onPause();
   }
 

@@ -4,7 +4,7 @@
  */
 import type { AudioDecoder, PcmBlock, Speaker } from '../audio/pcm.ts';
 import { FrameFiller, Stretcher } from './frame-filler.ts';
-import { SoundClock } from './sound-clock.ts';
+import { MOST_SILENCE_US, SoundClock } from './sound-clock.ts';
 import type { SoundEncoder } from './sound-encoder.ts';
 import { MAX_SOUND_BYTES } from './sound-limits.ts';
 import { SoundShaper } from './sound-shaper.ts';
@@ -68,9 +68,13 @@ export class Conversion {
     this.packetUs = Math.round((encoder.frameSamples * 1_000_000) / encoder.sampleRate);
   }
 
-  /** Microseconds; a duration of 0 is taken from what is decoded. */
+  /** Microseconds; a duration of 0 is taken from what is decoded. Without payload: silence before the first frame. */
   push(ptsUs: number, durationUs: number, payload: Uint8Array, arrivalUs: number): void {
     if (this.isClosed) return;
+    if (payload.length === 0 && Number.isNaN(this.clock.nextUs)) {
+      this.beginWithSilence(ptsUs, durationUs, arrivalUs);
+      return;
+    }
     this.framesIn++;
     this.concealLost(ptsUs, durationUs);
     this.arrivalUs = arrivalUs;
@@ -86,6 +90,14 @@ export class Conversion {
     const blockUs = (block.samples * 1_000_000) / block.sampleRate;
     this.lastEndUs = ptsUs + (durationUs > 0 ? durationUs : blockUs);
     this.take(block, ptsUs);
+  }
+
+  private beginWithSilence(ptsUs: number, durationUs: number, arrivalUs: number): void {
+    this.arrivalUs = arrivalUs;
+    const samples = Math.round((Math.min(durationUs, MOST_SILENCE_US) * this.encoder.sampleRate) / 1_000_000);
+    this.clock.place(ptsUs, samples);
+    this.frameStartUs = this.clock.nextUs;
+    this.fillSilence(samples);
   }
 
   close(): void {

@@ -236,3 +236,49 @@ test('a publisher that comes back with the same sound goes on with the same conv
   assert.match(listener.take(), /h264:\d+ aac:\d+/);
   assert.equal(converter.log.filter((line) => line.startsWith('open')).length, 1);
 });
+
+test('sound that begins after the cached pictures is led by silence', () => {
+  const { converter, t, publication } = begin();
+  writeVideo(publication, 0, true);
+  writeSound(publication, 90);
+  const listener = new Listener(NEED);
+  t.hub.consume(KEY, listener, 0);
+  converter.run();
+  assert.equal(listener.take(), 'h264:0 aac:0 aac:90');
+});
+
+test('a sound track that is told by its first frame comes in time: the first pictures wait for it, others do not', () => {
+  const converter = new FakeConverter();
+  const t = new TestHub({ sound: { converter, mode: 'auto' } });
+  const publication = t.hub.publish(KEY, t.owner('p'));
+  const listener = new Listener(NEED);
+  t.hub.consume(KEY, listener, 0);
+  addVideo(publication);
+  writeVideo(publication, 0, true);
+  t.advanceMs(40);
+  writeVideo(publication, 40);
+  assert.equal(listener.take(), '');
+  publication.setTrack(makeTrack(1, G711));
+  writeSound(publication, 0);
+  assert.equal(listener.codecs, 'h264,aac');
+  converter.run();
+  writeSound(publication, 20);
+  converter.run();
+  writeSound(publication, 40);
+  converter.run();
+  assert.equal(listener.take(), 'h264:0 aac:0 aac:20 h264:40 aac:40');
+});
+
+test('pictures alone wait a moment at the beginning, and never again', () => {
+  const t = new TestHub({ sound: { converter: new FakeConverter(), mode: 'auto' } });
+  const publication = t.hub.publish(KEY, t.owner('p'));
+  const listener = new Listener(NEED);
+  t.hub.consume(KEY, listener, 0);
+  addVideo(publication);
+  writeVideo(publication, 0, true);
+  t.advanceMs(320);
+  writeVideo(publication, 320);
+  assert.equal(listener.take(), 'h264:0 h264:320');
+  writeVideo(publication, 360);
+  assert.equal(listener.take(), 'h264:360');
+});
