@@ -203,7 +203,9 @@ export class SoundRendition implements FeedSource, ConvertedSoundListener {
   /** At the beginning of a stream, and while no sound track is known. */
   private waitsForTracks(frame: Frame, isVideo: boolean): boolean {
     if (Number.isNaN(this.firstUs)) this.firstUs = frame.arrival;
-    if (this.need.inOrder && isVideo && frame.arrival - this.firstUs < SETTLE_US) return true;
+    // Players get what there is at once; only segments and files cannot take another track in their middle.
+    const isYoung = frame.arrival - this.firstUs < SETTLE_US;
+    if (this.need.inOrder && this.consumers.length > 0 && isVideo && isYoung) return true;
     this.isSettled = true;
     if (this.conversions.length === 0) this.releaseAll();
     return false;
