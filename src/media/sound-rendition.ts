@@ -275,8 +275,6 @@ export class SoundRendition implements FeedSource, ConvertedSoundListener {
 
   onPause(): void {
     this.releaseAll();
-    this.isSettled = false;
-    this.firstUs = Number.NaN;
     for (const consumer of this.consumers) consumer.onPause();
   }
 
