@@ -3,6 +3,7 @@
  * RTMPS until the user brings a real one. Leaves out everything that a server certificate does not need.
  */
 import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { parseIpAddress } from '../util/ip-address.ts';
 
 export interface PemPair {
   readonly key: string;
@@ -97,22 +98,8 @@ function extension(id: string, value: Buffer): Buffer {
 }
 
 function alternativeName(name: string): Buffer {
-  const v4 = /^(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(name);
-  if (v4 !== null) return tagged(0x87, Buffer.from(v4.slice(1).map(Number)));
-  if (name.includes(':')) return tagged(0x87, ipv6Bytes(name));
-  return tagged(0x82, Buffer.from(name, 'latin1'));
-}
-
-function ipv6Bytes(text: string): Buffer {
-  const [front = '', back] = text.split('%')[0]!.split('::');
-  const groups = (part: string): number[] =>
-    part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16));
-  const head = groups(front);
-  const tail = back === undefined ? [] : groups(back);
-  const all = [...head, ...new Array<number>(Math.max(0, 8 - head.length - tail.length)).fill(0), ...tail];
-  const bytes = Buffer.alloc(16);
-  for (let i = 0; i < 8; i++) bytes.writeUInt16BE((all[i] ?? 0) & 0xffff, i * 2);
-  return bytes;
+  const ip = parseIpAddress(name);
+  return ip === null ? tagged(0x82, Buffer.from(name, 'latin1')) : tagged(0x87, ip);
 }
 
 function pem(label: string, der: Buffer): string {

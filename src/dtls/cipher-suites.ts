@@ -1,10 +1,11 @@
 /**
- * What a cipher suite, a group and an SRTP profile mean. Left out: the CBC suites with SHA-1. Every WebRTC peer must
+ * What a cipher suite and a group mean, and what is offered without other wishes. Left out: the CBC suites with SHA-1. Every WebRTC peer must
  * have AES-GCM (RFC 8827 section 6.5), and CBC in constant time cannot be had from node:crypto.
  */
 import type { EphemeralCurve } from '../crypto/ephemeral-key.ts';
 import type { TlsHash } from '../crypto/tls-prf.ts';
-import { DTLS_SUITE, SRTP_PROFILE, TLS_GROUP } from '../wire/dtls/numbers.ts';
+import { DTLS_SUITE, TLS_GROUP } from '../wire/dtls/numbers.ts';
+import { SRTP_PROFILES } from '../wire/srtp/srtp-profile.ts';
 
 export interface CipherSuite {
   readonly id: number;
@@ -36,13 +37,8 @@ export const DEFAULT_DTLS_SUITES: readonly number[] = SUITES.map(({ id }) => id)
 /** In order of cost (crypto/ephemeral-key.ts). */
 export const DEFAULT_DTLS_GROUPS: readonly number[] = [TLS_GROUP.p256, TLS_GROUP.x25519, TLS_GROUP.p384];
 
-/** GCM first: one pass per packet instead of two. */
-export const DEFAULT_SRTP_PROFILES: readonly number[] = [
-  SRTP_PROFILE.aeadAes128Gcm,
-  SRTP_PROFILE.aeadAes256Gcm,
-  SRTP_PROFILE.aes128CmSha1_80,
-  SRTP_PROFILE.aes128CmSha1_32,
-];
+/** All of them, in their order of preference. */
+export const DEFAULT_SRTP_PROFILES: readonly number[] = SRTP_PROFILES.map(({ dtlsId }) => dtlsId);
 
 export function cipherSuite(id: number): CipherSuite | undefined {
   return SUITES.find((suite) => suite.id === id);
@@ -56,21 +52,6 @@ export function curveOfGroup(group: number): EphemeralCurve | null {
       return 'p384';
     case TLS_GROUP.x25519:
       return 'x25519';
-    default:
-      return null;
-  }
-}
-
-/** Bytes of a master key and a master salt (RFC 5764 section 4.1.2, RFC 7714 section 14.2); null: unknown. */
-export function srtpKeySizes(profile: number): { readonly key: number; readonly salt: number } | null {
-  switch (profile) {
-    case SRTP_PROFILE.aes128CmSha1_80:
-    case SRTP_PROFILE.aes128CmSha1_32:
-      return { key: 16, salt: 14 };
-    case SRTP_PROFILE.aeadAes128Gcm:
-      return { key: 16, salt: 12 };
-    case SRTP_PROFILE.aeadAes256Gcm:
-      return { key: 32, salt: 12 };
     default:
       return null;
   }

@@ -2,7 +2,7 @@
  * The client's side of a DTLS 1.2 handshake: full handshakes with ECDHE (RFC 5246 section 7.3, RFC 8422), certificate of
  * our own when the server asks for one. Left out: session resumption, tickets, renegotiation.
  */
-import { type KeyObject, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { EphemeralKey } from '../crypto/ephemeral-key.ts';
 import {
   chooseSignatureScheme,
@@ -27,20 +27,11 @@ import {
 } from '../wire/dtls/key-exchange.ts';
 import { DTLS_1_0, DTLS_1_2, DTLS_HANDSHAKE } from '../wire/dtls/numbers.ts';
 import { parseServerHello, type ServerHello } from '../wire/dtls/server-hello.ts';
-import {
-  type CipherSuite,
-  cipherSuite,
-  curveOfGroup,
-  DEFAULT_DTLS_GROUPS,
-  DEFAULT_DTLS_SUITES,
-  DEFAULT_SRTP_PROFILES,
-} from './cipher-suites.ts';
-import { DtlsConnection } from './connection.ts';
-import { KeySchedule, masterSecret } from './key-schedule.ts';
+import { cipherSuite, curveOfGroup } from './cipher-suites.ts';
+import { DtlsEnd, NOTHING } from './end.ts';
 import { peerPublicKey } from './peer-certificate.ts';
-import type { DtlsCounters, DtlsEvents, DtlsOptions } from './settings.ts';
+import type { DtlsEvents, DtlsOptions } from './settings.ts';
 
-const NOTHING = Buffer.alloc(0);
 /** A server that only asks for cookies would keep us for ever. */
 const MAX_COOKIES = 3;
 
@@ -55,66 +46,20 @@ type State =
   | 'finished'
   | 'connected';
 
-export class DtlsClient {
-  private readonly options: DtlsOptions;
-  private readonly connection: DtlsConnection;
-  private readonly suites: readonly number[];
-  private readonly groups: readonly number[];
-  private readonly srtpProfiles: readonly number[];
-  private readonly clientRandom: Uint8Array;
+export class DtlsClient extends DtlsEnd {
   private state: State;
   private cookies: number;
-  private suite: CipherSuite | null;
-  private srtpProfile: number;
-  private hasExtendedMasterSecret: boolean;
-  private serverRandom: Uint8Array;
-  private serverKey: KeyObject | null;
-  private ephemeral: EphemeralKey | null;
   private secret: Uint8Array;
   /** Schemes that the server takes from us; null: it wants no certificate. */
   private requestedSchemes: readonly number[] | null;
 
   constructor(options: DtlsOptions, events: DtlsEvents, nowUs: number) {
-    this.options = options;
-    const role = {
-      isClient: true,
-      onMessage: (type: number, message: Buffer): void => this.onMessage(type, message),
-    };
-    this.connection = new DtlsConnection(role, options, events, nowUs);
-    this.suites = options.suites ?? DEFAULT_DTLS_SUITES;
-    this.groups = options.groups ?? DEFAULT_DTLS_GROUPS;
-    this.srtpProfiles = options.srtpProfiles ?? DEFAULT_SRTP_PROFILES;
+    super(true, options, events, nowUs);
     this.clientRandom = randomBytes(DTLS_RANDOM_BYTES);
     this.state = 'new';
     this.cookies = 0;
-    this.suite = null;
-    this.srtpProfile = 0;
-    this.hasExtendedMasterSecret = false;
-    this.serverRandom = NOTHING;
-    this.serverKey = null;
-    this.ephemeral = null;
-    this.serverKey = null;
     this.secret = NOTHING;
-    // A view of a message would keep it as long as the connection lives.
-    this.serverRandom = NOTHING;
     this.requestedSchemes = null;
-  }
-
-  get connected(): boolean {
-    return this.connection.connected;
-  }
-
-  get closed(): boolean {
-    return this.connection.closed;
-  }
-
-  get counters(): DtlsCounters {
-    return this.connection.counters;
-  }
-
-  /** `tick` must be called then at the latest; changes with every other call. Infinity: never. */
-  get nextTimeoutUs(): number {
-    return this.connection.nextTimeoutUs;
   }
 
   /** Sends the first hello; further calls do nothing. */
@@ -126,23 +71,9 @@ export class DtlsClient {
     this.sendHello(NOTHING);
   }
 
-  /** A datagram of the peer; no view of it is kept. Never throws for what is in it. */
-  receive(datagram: Uint8Array, nowUs: number): void {
+  /** Before `start` nothing is read. */
+  override receive(datagram: Uint8Array, nowUs: number): void {
     if (this.state !== 'new') this.connection.receive(datagram, nowUs);
-  }
-
-  tick(nowUs: number): void {
-    this.connection.tick(nowUs);
-  }
-
-  /** One record of application data. False: not connected, or longer than 16384 bytes. */
-  sendData(payload: Uint8Array): boolean {
-    return this.connection.sendData(payload);
-  }
-
-  /** Tells the peer; `onClosed` is not called. */
-  close(): void {
-    this.connection.close();
   }
 
   private sendHello(cookie: Uint8Array): void {
@@ -169,7 +100,7 @@ export class DtlsClient {
     connection.sendFlight(true);
   }
 
-  private onMessage(type: number, message: Buffer): void {
+  protected override onMessage(type: number, message: Buffer): void {
     const body = message.subarray(DTLS_HANDSHAKE_HEADER_BYTES);
     const { state } = this;
     if (state === 'hello' && type === DTLS_HANDSHAKE.helloVerifyRequest) {
@@ -225,8 +156,8 @@ export class DtlsClient {
   }
 
   private onCertificate(body: Uint8Array): void {
-    this.serverKey = peerPublicKey(body, this.options.remoteFingerprint);
-    if (tlsKeyType(this.serverKey) !== this.suite?.keyType)
+    this.peerKey = peerPublicKey(body, this.options.remoteFingerprint);
+    if (tlsKeyType(this.peerKey) !== this.suite?.keyType)
       throw new ProtocolError('dtls.unsupported-certificate', 'its key is not that of the suite');
   }
 
@@ -234,9 +165,10 @@ export class DtlsClient {
     const { group, parameters, publicKey, scheme, signature } = exchange;
     const curve = this.groups.includes(group) ? curveOfGroup(group) : null;
     if (curve === null) throw new ProtocolError('dtls.illegal-parameter', `group ${group}`);
-    const signed = Buffer.concat([this.clientRandom, this.serverRandom, parameters]);
-    if (this.serverKey === null || !verifyTls(scheme, this.serverKey, signed, signature))
+    const { peerKey } = this;
+    if (peerKey === null || !verifyTls(scheme, peerKey, this.signedParameters(parameters), signature))
       throw new ProtocolError('dtls.bad-signature', 'of the server');
+    this.peerKey = null;
     this.ephemeral = new EphemeralKey(curve);
     const secret = this.ephemeral.agree(publicKey);
     if (secret === null) throw new ProtocolError('dtls.illegal-parameter', 'public key of the server');
@@ -258,14 +190,8 @@ export class DtlsClient {
         serializeCertificates(scheme === -1 ? [] : [certificate.certDer]),
       );
     connection.add(DTLS_HANDSHAKE.clientKeyExchange, serializeClientKeyExchange(ephemeral.publicKey));
-    const sessionHash = this.hasExtendedMasterSecret ? connection.transcript.hash(suite) : null;
-    const master = masterSecret(suite, this.secret, sessionHash, this.clientRandom, this.serverRandom);
-    connection.useKeys(new KeySchedule(suite, master, this.clientRandom, this.serverRandom));
-    this.ephemeral = null;
-    this.serverKey = null;
+    this.useSecret(suite, this.secret);
     this.secret = NOTHING;
-    // A view of a message would keep it as long as the connection lives.
-    this.serverRandom = NOTHING;
     if (scheme !== -1) {
       const signature = signTls(scheme, certificate.privateKey, connection.transcript.bytes());
       connection.add(DTLS_HANDSHAKE.certificateVerify, serializeCertificateVerify({ scheme, signature }));

@@ -8,6 +8,7 @@
  */
 import { timingSafeEqual } from 'node:crypto';
 import { InvariantError, ProtocolError } from '../util/errors.ts';
+import { ReplayWindow } from '../util/replay-window.ts';
 import { alertName, DTLS_ALERT, DTLS_ALERT_LEVEL } from '../wire/dtls/alert.ts';
 import {
   DTLS_HANDSHAKE_HEADER_BYTES,
@@ -22,7 +23,6 @@ import { FragmentBuffer } from './fragment-buffer.ts';
 import { type KeySchedule, Transcript } from './key-schedule.ts';
 import type { RecordCipher } from './record-cipher.ts';
 import { RecordWriter } from './record-writer.ts';
-import { ReplayWindow } from './replay-window.ts';
 import {
   DEFAULT_DTLS_MTU,
   DEFAULT_FIRST_TIMEOUT_MS,
@@ -43,6 +43,8 @@ const MIN_MTU = 256;
 /** Records of epoch 1 that overtook what its keys come from. */
 const MAX_EARLY_RECORDS = 4;
 const MAX_EARLY_BYTES = 2048;
+/** RFC 6347 section 4.1.2.6. */
+const REPLAY_WINDOW_RECORDS = 64;
 
 export class DtlsConnection {
   readonly transcript: Transcript;
@@ -81,7 +83,7 @@ export class DtlsConnection {
     this.fragments = new FragmentBuffer();
     this.record = new DtlsRecord();
     this.fragment = new DtlsHandshakeFragment();
-    this.window = new ReplayWindow();
+    this.window = new ReplayWindow(REPLAY_WINDOW_RECORDS);
     this.nowUs = nowUs;
     this.handshakeTimeoutUs = (options.handshakeTimeoutMs ?? DEFAULT_HANDSHAKE_TIMEOUT_MS) * 1000;
     this.deadlineUs = nowUs + this.handshakeTimeoutUs;

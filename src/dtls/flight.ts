@@ -43,7 +43,7 @@ export class Flight {
   begin(): void {
     this.messages = [];
     this.timeoutUs = this.firstTimeoutUs;
-    this.stop();
+    this.dueUs = Number.POSITIVE_INFINITY;
   }
 
   add(epoch: number, message: Uint8Array | null): void {
@@ -67,10 +67,6 @@ export class Flight {
     if (this.messages.length === 0 || nowUs - this.sentUs < MIN_REPEAT_US) return;
     this.repeats++;
     this.transmit(nowUs);
-  }
-
-  stop(): void {
-    this.dueUs = Number.POSITIVE_INFINITY;
   }
 
   private transmit(nowUs: number): void {

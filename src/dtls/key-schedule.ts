@@ -4,7 +4,8 @@
  */
 import { createHash, createSecretKey, type KeyObject } from 'node:crypto';
 import { tlsPrf } from '../crypto/tls-prf.ts';
-import { type CipherSuite, srtpKeySizes } from './cipher-suites.ts';
+import { srtpProfileOf } from '../wire/srtp/srtp-profile.ts';
+import type { CipherSuite } from './cipher-suites.ts';
 import { RecordCipher } from './record-cipher.ts';
 import type { DtlsSrtpKeys } from './settings.ts';
 
@@ -84,7 +85,7 @@ export class KeySchedule {
 
   /** `profile` 0: empty keys. */
   srtpKeys(profile: number): DtlsSrtpKeys {
-    const { key, salt } = srtpKeySizes(profile) ?? { key: 0, salt: 0 };
+    const { keyBytes: key, saltBytes: salt } = srtpProfileOf(profile) ?? { keyBytes: 0, saltBytes: 0 };
     const seed = Buffer.concat([this.clientRandom, this.serverRandom]);
     const material = tlsPrf(this.suite.hash, this.master, 'EXTRACTOR-dtls_srtp', seed, 2 * (key + salt));
     return {

@@ -3,7 +3,7 @@
  * offer 1.3 as well get 1.2; the random carries no mark of a downgrade (RFC 8446 section 4.1.3), because that is for
  * servers that know 1.3. Left out: session resumption, tickets, renegotiation.
  */
-import { type KeyObject, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { EphemeralKey } from '../crypto/ephemeral-key.ts';
 import {
   chooseSignatureScheme,
@@ -27,75 +27,28 @@ import {
 } from '../wire/dtls/key-exchange.ts';
 import { DTLS_1_0, DTLS_1_2, DTLS_HANDSHAKE, DTLS_SUITE, TLS_GROUP } from '../wire/dtls/numbers.ts';
 import { serializeServerHello } from '../wire/dtls/server-hello.ts';
-import {
-  type CipherSuite,
-  cipherSuite,
-  curveOfGroup,
-  DEFAULT_DTLS_GROUPS,
-  DEFAULT_DTLS_SUITES,
-  DEFAULT_SRTP_PROFILES,
-} from './cipher-suites.ts';
-import { DtlsConnection } from './connection.ts';
-import { KeySchedule, masterSecret } from './key-schedule.ts';
+import { type CipherSuite, cipherSuite, curveOfGroup } from './cipher-suites.ts';
+import { DtlsEnd, NOTHING } from './end.ts';
 import { peerPublicKey } from './peer-certificate.ts';
-import type { DtlsCounters, DtlsEvents, DtlsServerOptions } from './settings.ts';
+import type { DtlsEvents, DtlsServerOptions } from './settings.ts';
 
-const NOTHING = Buffer.alloc(0);
-
-export class DtlsServer {
-  private readonly options: DtlsServerOptions;
+export class DtlsServer extends DtlsEnd {
   private readonly events: DtlsEvents;
-  private readonly connection: DtlsConnection;
+  private readonly requireCookie: DtlsServerOptions['requireCookie'];
   private isAddressProven: boolean;
   /** Type of the message that must come next. */
   private expected: number;
-  private suite: CipherSuite | null;
-  private srtpProfile: number;
-  private hasExtendedMasterSecret: boolean;
-  private clientRandom: Uint8Array;
-  private serverRandom: Uint8Array;
-  private ephemeral: EphemeralKey | null;
-  private clientKey: KeyObject | null;
 
   constructor(options: DtlsServerOptions, events: DtlsEvents, nowUs: number) {
-    this.options = options;
+    super(false, options, events, nowUs);
     this.events = events;
-    const role = {
-      isClient: false,
-      onMessage: (type: number, message: Buffer): void => this.onMessage(type, message),
-    };
-    this.connection = new DtlsConnection(role, options, events, nowUs);
+    this.requireCookie = options.requireCookie;
     this.isAddressProven = options.requireCookie === undefined;
     this.expected = DTLS_HANDSHAKE.clientHello;
-    this.suite = null;
-    this.srtpProfile = 0;
-    this.hasExtendedMasterSecret = false;
-    this.clientRandom = NOTHING;
-    this.serverRandom = NOTHING;
-    this.ephemeral = null;
-    this.clientKey = null;
   }
 
-  get connected(): boolean {
-    return this.connection.connected;
-  }
-
-  get closed(): boolean {
-    return this.connection.closed;
-  }
-
-  get counters(): DtlsCounters {
-    return this.connection.counters;
-  }
-
-  /** `tick` must be called then at the latest; changes with every other call. Infinity: never. */
-  get nextTimeoutUs(): number {
-    return this.connection.nextTimeoutUs;
-  }
-
-  /** A datagram of the peer; no view of it is kept. Never throws for what is in it. */
-  receive(datagram: Uint8Array, nowUs: number): void {
-    const { requireCookie } = this.options;
+  override receive(datagram: Uint8Array, nowUs: number): void {
+    const { requireCookie } = this;
     if (!this.isAddressProven && requireCookie !== undefined && !this.connection.closed) {
       const { address, cookie } = requireCookie;
       const verdict = cookie.screen(datagram, address, nowUs);
@@ -107,21 +60,7 @@ export class DtlsServer {
     this.connection.receive(datagram, nowUs);
   }
 
-  tick(nowUs: number): void {
-    this.connection.tick(nowUs);
-  }
-
-  /** One record of application data. False: not connected, or longer than 16384 bytes. */
-  sendData(payload: Uint8Array): boolean {
-    return this.connection.sendData(payload);
-  }
-
-  /** Tells the peer; `onClosed` is not called. */
-  close(): void {
-    this.connection.close();
-  }
-
-  private onMessage(type: number, message: Buffer): void {
+  protected override onMessage(type: number, message: Buffer): void {
     if (type !== this.expected)
       throw new ProtocolError('dtls.unexpected-message', `type ${type} instead of ${this.expected}`);
     const body = message.subarray(DTLS_HANDSHAKE_HEADER_BYTES);
@@ -132,7 +71,7 @@ export class DtlsServer {
         break;
       case DTLS_HANDSHAKE.certificate:
         this.connection.transcript.add(message);
-        this.clientKey = peerPublicKey(body, this.options.remoteFingerprint);
+        this.peerKey = peerPublicKey(body, this.options.remoteFingerprint);
         this.expected = DTLS_HANDSHAKE.clientKeyExchange;
         break;
       case DTLS_HANDSHAKE.clientKeyExchange:
@@ -186,8 +125,7 @@ export class DtlsServer {
     if (curve === null) throw new InvariantError(`group ${group} has no curve`);
     this.ephemeral = new EphemeralKey(curve);
     const parameters = keyExchangeParameters(group, this.ephemeral.publicKey);
-    const signed = Buffer.concat([this.clientRandom, this.serverRandom, parameters]);
-    const signature = signTls(scheme, certificate.privateKey, signed);
+    const signature = signTls(scheme, certificate.privateKey, this.signedParameters(parameters));
     connection.add(
       DTLS_HANDSHAKE.serverKeyExchange,
       serializeServerKeyExchange(parameters, scheme, signature),
@@ -204,23 +142,16 @@ export class DtlsServer {
     const secret = this.ephemeral?.agree(parseClientKeyExchange(body)) ?? null;
     if (secret === null || this.suite === null)
       throw new ProtocolError('dtls.illegal-parameter', 'public key of the client');
-    this.ephemeral = null;
-    const { connection, suite } = this;
-    const sessionHash = this.hasExtendedMasterSecret ? connection.transcript.hash(suite) : null;
-    const master = masterSecret(suite, secret, sessionHash, this.clientRandom, this.serverRandom);
-    connection.useKeys(new KeySchedule(suite, master, this.clientRandom, this.serverRandom));
-    // Views of messages would keep these as long as the connection lives.
-    this.clientRandom = NOTHING;
-    this.serverRandom = NOTHING;
-    this.expected = this.clientKey === null ? DTLS_HANDSHAKE.finished : DTLS_HANDSHAKE.certificateVerify;
+    this.useSecret(this.suite, secret);
+    this.expected = this.peerKey === null ? DTLS_HANDSHAKE.finished : DTLS_HANDSHAKE.certificateVerify;
   }
 
   private onCertificateVerify(body: Uint8Array): void {
     const { scheme, signature } = parseCertificateVerify(body);
-    const { clientKey, connection } = this;
-    if (clientKey === null || !verifyTls(scheme, clientKey, connection.transcript.bytes(), signature))
+    const { connection, peerKey } = this;
+    if (peerKey === null || !verifyTls(scheme, peerKey, connection.transcript.bytes(), signature))
       throw new ProtocolError('dtls.bad-signature', 'of the client');
-    this.clientKey = null;
+    this.peerKey = null;
     this.expected = DTLS_HANDSHAKE.finished;
   }
 
@@ -235,7 +166,7 @@ export class DtlsServer {
 
   private chooseSuite(hello: ClientHello): CipherSuite {
     const keyType = tlsKeyType(this.options.certificate.privateKey);
-    for (const id of this.options.suites ?? DEFAULT_DTLS_SUITES) {
+    for (const id of this.suites) {
       const suite = cipherSuite(id);
       if (suite !== undefined && suite.keyType === keyType && hello.suites.includes(id)) return suite;
     }
@@ -243,17 +174,16 @@ export class DtlsServer {
   }
 
   private chooseGroup(hello: ClientHello): number {
-    const groups = this.options.groups ?? DEFAULT_DTLS_GROUPS;
     // A client that names no groups leaves the choice to us (RFC 8422 section 4).
     if (hello.groups === null) return TLS_GROUP.p256;
-    for (const group of groups) if (hello.groups.includes(group)) return group;
+    for (const group of this.groups) if (hello.groups.includes(group)) return group;
     throw new ProtocolError('dtls.no-common-group', list(hello.groups));
   }
 
   private chooseSrtpProfile(hello: ClientHello): number {
-    const profiles = this.options.srtpProfiles ?? DEFAULT_SRTP_PROFILES;
-    if (profiles.length === 0) return 0;
-    for (const profile of profiles) if (hello.srtpProfiles?.includes(profile) === true) return profile;
+    if (this.srtpProfiles.length === 0) return 0;
+    for (const profile of this.srtpProfiles)
+      if (hello.srtpProfiles?.includes(profile) === true) return profile;
     throw new ProtocolError('dtls.no-common-srtp-profile', list(hello.srtpProfiles));
   }
 }

@@ -5,7 +5,8 @@ import type { TransportAddress } from './transport-address.ts';
 
 export const BAD_REQUEST = 400;
 export const UNAUTHENTICATED = 401;
-const UNKNOWN_ATTRIBUTE = 420;
+/** The answer names the types that we do not understand. */
+export const UNKNOWN_ATTRIBUTE = 420;
 export const ROLE_CONFLICT = 487;
 
 const REASONS: Readonly<Record<number, string>> = {
@@ -31,20 +32,7 @@ export function errorAnswer(request: StunMessage, errorCode: number, key: StunKe
       transactionId: request.transactionId,
       errorCode,
       errorReason: REASONS[errorCode] ?? '',
-    },
-    key,
-  );
-}
-
-/** 420 with the types that we do not understand. */
-export function unknownAttributesAnswer(request: StunMessage, key: StunKey): Buffer {
-  return serializeStun(
-    {
-      messageClass: STUN_ERROR,
-      transactionId: request.transactionId,
-      errorCode: UNKNOWN_ATTRIBUTE,
-      errorReason: REASONS[UNKNOWN_ATTRIBUTE] ?? '',
-      unknownAttributes: request.notUnderstood,
+      unknownAttributes: errorCode === UNKNOWN_ATTRIBUTE ? request.notUnderstood : [],
     },
     key,
   );

@@ -3,7 +3,7 @@
  * has one port for everything. Independent of the rest of a session description.
  * Left out: extensions other than generation and ufrag are read over and not kept.
  */
-import { canonicalIpAddress } from '../wire/stun/ip-address.ts';
+import { canonicalIpAddress } from '../util/ip-address.ts';
 import { candidateFoundation, candidatePriority } from './candidate-priority.ts';
 
 export type CandidateType = 'host' | 'srflx' | 'prflx' | 'relay';

@@ -23,7 +23,7 @@ import {
   ROLE_CONFLICT,
   successAnswer,
   UNAUTHENTICATED,
-  unknownAttributesAnswer,
+  UNKNOWN_ATTRIBUTE,
 } from './binding-answer.ts';
 import type { IceCandidate } from './candidate.ts';
 import { checkPriority } from './candidate-priority.ts';
@@ -203,6 +203,7 @@ export class IceAgent {
     this.nextWakeUs = Number.POSITIVE_INFINITY;
   }
 
+  /** Events may close the agent in the middle of a call, which the types of `state` do not know. */
   private get isOver(): boolean {
     return this.state === 'over';
   }
@@ -345,7 +346,7 @@ export class IceAgent {
     if (request.username !== `${this.local.ufrag}:${this.remote?.ufrag ?? ''}`) return false;
     let answer: Buffer;
     if (!request.isSignedBy(this.key)) answer = errorAnswer(request, UNAUTHENTICATED, null);
-    else if (request.notUnderstood.length > 0) answer = unknownAttributesAnswer(request, this.key);
+    else if (request.notUnderstood.length > 0) answer = errorAnswer(request, UNKNOWN_ATTRIBUTE, this.key);
     else if (!this.settleRoles(request)) answer = errorAnswer(request, ROLE_CONFLICT, this.key);
     else {
       this.events.send(successAnswer(request, from, this.key), from, localIndex);

@@ -34,8 +34,8 @@ class Entry {
   ufrags: readonly string[];
   readonly bindings: Binding[];
 
-  constructor(ufrags: readonly string[]) {
-    this.ufrags = ufrags;
+  constructor() {
+    this.ufrags = [];
     this.bindings = [];
   }
 }
@@ -78,7 +78,7 @@ export class IceDirectory {
   add(agent: IceLiteAgent): boolean {
     if (this.entries.has(agent)) return true;
     if (this.entries.size >= this.maxAgents) return false;
-    const entry = new Entry([]);
+    const entry = new Entry();
     this.entries.set(agent, entry);
     this.register(agent, entry);
     return true;
@@ -127,17 +127,11 @@ export class IceDirectory {
   }
 
   /**
-   * Whose data come from this UDP address: `address` as the socket reports it. Makes no string: the map has small
+   * Hot path. Whose data come from this UDP address: `address` as the socket reports it. Makes no string: the map has small
    * integers of port and address as keys, and the few addresses that share one are compared.
    */
   find(address: string, port: number): IceLiteAgent | null {
-    let binding = this.bySlot.get(slotOf(address, port));
-    while (binding !== undefined) {
-      if (binding.port === port && binding.address === address) return binding.agent;
-      if (binding.next === null) return null;
-      binding = binding.next;
-    }
-    return null;
+    return this.bindingAt(address, port)?.agent ?? null;
   }
 
   private register(agent: IceLiteAgent, entry: Entry): void {

@@ -12,7 +12,7 @@ import {
   ROLE_CONFLICT,
   successAnswer,
   UNAUTHENTICATED,
-  unknownAttributesAnswer,
+  UNKNOWN_ATTRIBUTE,
 } from './binding-answer.ts';
 import { type IceCredentials, makeIceCredentials } from './credentials.ts';
 import { isSameAddress, type TransportAddress } from './transport-address.ts';
@@ -152,7 +152,7 @@ export class IceLiteAgent {
     }
     if (request.notUnderstood.length > 0) {
       this.refusals.unknownAttribute++;
-      return this.refuse(request, from, unknownAttributesAnswer(request, generation.key));
+      return this.refuse(request, from, errorAnswer(request, UNKNOWN_ATTRIBUTE, generation.key));
     }
     if (request.iceControlled !== undefined) {
       // A lite agent cannot take over: the full one controls (RFC 8445 section 6.1.1).

@@ -1,5 +1,5 @@
 /** Where a packet came from or goes to: UDP address and port, or a TCP connection. */
-import { canonicalIpAddress } from '../wire/stun/ip-address.ts';
+import { canonicalIpAddress } from '../util/ip-address.ts';
 
 export interface TransportAddress {
   /** As the socket reports it. */

@@ -15,12 +15,18 @@ import {
   type TlsCertificate,
   tlsCertificateFromPem,
 } from '../../src/crypto/tls-certificate.ts';
-import { srtpKeySizes } from '../../src/dtls/cipher-suites.ts';
 import { DtlsClient } from '../../src/dtls/client.ts';
 import { DtlsCookie } from '../../src/dtls/cookie.ts';
 import { DtlsServer } from '../../src/dtls/server.ts';
 import type { DtlsOptions, DtlsServerOptions, DtlsSrtpKeys } from '../../src/dtls/settings.ts';
-import { DTLS_SUITE, SRTP_PROFILE, TLS_GROUP } from '../../src/wire/dtls/numbers.ts';
+import { DTLS_SUITE, TLS_GROUP } from '../../src/wire/dtls/numbers.ts';
+import {
+  AEAD_AES_128_GCM,
+  AEAD_AES_256_GCM,
+  AES128_CM_SHA1_32,
+  AES128_CM_SHA1_80,
+  srtpProfileOf,
+} from '../../src/wire/srtp/srtp-profile.ts';
 import { missing } from '../support/programs.ts';
 
 const LIMIT_MS = 10_000;
@@ -34,10 +40,10 @@ const NEW_KEY: Record<KeyName, readonly string[]> = {
   rsa: ['-newkey', 'rsa:2048'],
 };
 const SRTP: readonly (readonly [string, number])[] = [
-  ['SRTP_AEAD_AES_128_GCM', SRTP_PROFILE.aeadAes128Gcm],
-  ['SRTP_AEAD_AES_256_GCM', SRTP_PROFILE.aeadAes256Gcm],
-  ['SRTP_AES128_CM_SHA1_80', SRTP_PROFILE.aes128CmSha1_80],
-  ['SRTP_AES128_CM_SHA1_32', SRTP_PROFILE.aes128CmSha1_32],
+  ['SRTP_AEAD_AES_128_GCM', AEAD_AES_128_GCM.dtlsId],
+  ['SRTP_AEAD_AES_256_GCM', AEAD_AES_256_GCM.dtlsId],
+  ['SRTP_AES128_CM_SHA1_80', AES128_CM_SHA1_80.dtlsId],
+  ['SRTP_AES128_CM_SHA1_32', AES128_CM_SHA1_32.dtlsId],
 ];
 const SUITES: readonly (readonly [string, number, KeyName])[] = [
   ['ECDHE-ECDSA-AES128-GCM-SHA256', DTLS_SUITE.ecdheEcdsaAes128Gcm, 'p256'],
@@ -226,8 +232,8 @@ function materialOf(keys: DtlsSrtpKeys | null): string {
 }
 
 function exportArgs(profile: number): string[] {
-  const { key, salt } = srtpKeySizes(profile)!;
-  return ['-keymatexport', 'EXTRACTOR-dtls_srtp', '-keymatexportlen', String(2 * (key + salt))];
+  const { keyBytes, saltBytes } = srtpProfileOf(profile)!;
+  return ['-keymatexport', 'EXTRACTOR-dtls_srtp', '-keymatexportlen', String(2 * (keyBytes + saltBytes))];
 }
 
 interface Case {

@@ -6,10 +6,12 @@ import { ByteReader } from '../../util/byte-reader.ts';
 import { ByteWriter } from '../../util/byte-writer.ts';
 import { ProtocolError } from '../../util/errors.ts';
 import {
+  bytesExtension,
   numbersExtension,
   readExtensions,
   readNumbers,
   readShortNumbers,
+  srtpExtension,
   writeExtensions,
   writeNumbers,
 } from './extensions.ts';
@@ -147,10 +149,7 @@ export function serializeClientHello(hello: ClientHello): Buffer {
   const { groups, pointFormats, renegotiationInfo, signatureSchemes, srtpProfiles, supportedVersions } =
     hello;
   writeExtensions(writer, (list) => {
-    if (renegotiationInfo !== null) {
-      list.u16(DTLS_EXTENSION.renegotiationInfo).u16(1 + renegotiationInfo.length);
-      list.u8(renegotiationInfo.length).bytes(renegotiationInfo);
-    }
+    if (renegotiationInfo !== null) bytesExtension(list, DTLS_EXTENSION.renegotiationInfo, renegotiationInfo);
     if (hello.hasExtendedMasterSecret) list.u16(DTLS_EXTENSION.extendedMasterSecret).u16(0);
     if (supportedVersions !== null) {
       list.u16(DTLS_EXTENSION.supportedVersions).u16(1 + 2 * supportedVersions.length);
@@ -158,16 +157,10 @@ export function serializeClientHello(hello: ClientHello): Buffer {
       for (const version of supportedVersions) list.u16(version);
     }
     if (groups !== null) numbersExtension(list, DTLS_EXTENSION.supportedGroups, groups);
-    if (pointFormats !== null) {
-      list.u16(DTLS_EXTENSION.ecPointFormats).u16(1 + pointFormats.length);
-      list.u8(pointFormats.length).bytes(pointFormats);
-    }
+    if (pointFormats !== null) bytesExtension(list, DTLS_EXTENSION.ecPointFormats, pointFormats);
     if (signatureSchemes !== null)
       numbersExtension(list, DTLS_EXTENSION.signatureAlgorithms, signatureSchemes);
-    if (srtpProfiles !== null && srtpProfiles.length > 0) {
-      numbersExtension(list, DTLS_EXTENSION.useSrtp, srtpProfiles, 1);
-      list.u8(0);
-    }
+    if (srtpProfiles !== null && srtpProfiles.length > 0) srtpExtension(list, srtpProfiles);
   });
   return writer.finish();
 }

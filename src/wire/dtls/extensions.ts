@@ -2,6 +2,7 @@
 import { ByteReader } from '../../util/byte-reader.ts';
 import { ByteWriter } from '../../util/byte-writer.ts';
 import { ProtocolError } from '../../util/errors.ts';
+import { DTLS_EXTENSION } from './numbers.ts';
 
 /** Browsers send about 20. */
 const MAX_EXTENSIONS = 64;
@@ -53,14 +54,22 @@ function numbersOf(reader: ByteReader, bytes: number, errorCode: string): number
 }
 
 /** An extension whose content is a list of two-byte numbers behind a two-byte length. */
-export function numbersExtension(
-  writer: ByteWriter,
-  type: number,
-  numbers: readonly number[],
-  trailer = 0,
-): void {
-  writer.u16(type).u16(2 + 2 * numbers.length + trailer);
+export function numbersExtension(writer: ByteWriter, type: number, numbers: readonly number[]): void {
+  writer.u16(type).u16(2 + 2 * numbers.length);
   writeNumbers(writer, numbers);
+}
+
+/** An extension whose content is bytes behind a one-byte length. */
+export function bytesExtension(writer: ByteWriter, type: number, bytes: Uint8Array): void {
+  writer.u16(type).u16(1 + bytes.length);
+  writer.u8(bytes.length).bytes(bytes);
+}
+
+/** use_srtp with an empty key identifier (RFC 5764 section 4.1.1). */
+export function srtpExtension(writer: ByteWriter, profiles: readonly number[]): void {
+  writer.u16(DTLS_EXTENSION.useSrtp).u16(2 + 2 * profiles.length + 1);
+  writeNumbers(writer, profiles);
+  writer.u8(0);
 }
 
 export function writeNumbers(writer: ByteWriter, numbers: readonly number[]): void {

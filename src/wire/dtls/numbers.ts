@@ -42,10 +42,3 @@ export const DTLS_SUITE = {
 } as const;
 
 export const TLS_GROUP = { p256: 23, p384: 24, x25519: 29 } as const;
-
-export const SRTP_PROFILE = {
-  aes128CmSha1_80: 0x0001,
-  aes128CmSha1_32: 0x0002,
-  aeadAes128Gcm: 0x0007,
-  aeadAes256Gcm: 0x0008,
-} as const;

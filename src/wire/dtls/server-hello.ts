@@ -3,10 +3,12 @@ import { ByteReader } from '../../util/byte-reader.ts';
 import { ByteWriter } from '../../util/byte-writer.ts';
 import { ProtocolError } from '../../util/errors.ts';
 import { DTLS_RANDOM_BYTES } from './client-hello.ts';
-import { numbersExtension, readExtensions, readNumbers, writeExtensions } from './extensions.ts';
+import { bytesExtension, readExtensions, readNumbers, srtpExtension, writeExtensions } from './extensions.ts';
 import { DTLS_EXTENSION } from './numbers.ts';
 
 const CODE = 'dtls.bad-server-hello';
+/** The point format that every curve has. */
+const UNCOMPRESSED_ONLY = Uint8Array.of(0);
 
 export interface ServerHello {
   readonly version: number;
@@ -76,16 +78,10 @@ export function serializeServerHello(hello: ServerHello): Buffer {
   writer.u16(hello.version).bytes(hello.random).u8(0).u16(hello.suite).u8(0);
   const { renegotiationInfo } = hello;
   writeExtensions(writer, (list) => {
-    if (renegotiationInfo !== null) {
-      list.u16(DTLS_EXTENSION.renegotiationInfo).u16(1 + renegotiationInfo.length);
-      list.u8(renegotiationInfo.length).bytes(renegotiationInfo);
-    }
+    if (renegotiationInfo !== null) bytesExtension(list, DTLS_EXTENSION.renegotiationInfo, renegotiationInfo);
     if (hello.hasExtendedMasterSecret) list.u16(DTLS_EXTENSION.extendedMasterSecret).u16(0);
-    if (hello.hasPointFormats) list.u16(DTLS_EXTENSION.ecPointFormats).u16(2).u8(1).u8(0);
-    if (hello.srtpProfile !== 0) {
-      numbersExtension(list, DTLS_EXTENSION.useSrtp, [hello.srtpProfile], 1);
-      list.u8(0);
-    }
+    if (hello.hasPointFormats) bytesExtension(list, DTLS_EXTENSION.ecPointFormats, UNCOMPRESSED_ONLY);
+    if (hello.srtpProfile !== 0) srtpExtension(list, [hello.srtpProfile]);
   });
   return writer.finish();
 }

@@ -6,6 +6,7 @@
  * what counter mode is. The vectors of RFC 3711 appendix B.2 hold it.
  */
 import { type Cipher, createCipheriv, createSecretKey } from 'node:crypto';
+import type { PacketIndex } from './packet-index.ts';
 import { MAX_SRTP_PACKET_BYTES, WORK_WORDS } from './workspace.ts';
 
 const BLOCK_BYTES = 16;
@@ -41,10 +42,11 @@ export class CounterKeystream {
 
   /**
    * Hot path. Ciphers (or deciphers) `length` bytes of the workspace from `start`, a multiple of four; up to three bytes
-   * behind them are changed too. Packet index = `high` x 2^16 + `low`.
+   * behind them are changed too.
    */
-  apply(start: number, length: number, ssrc: number, high: number, low: number): void {
+  apply(start: number, length: number, index: PacketIndex): void {
     if (length === 0) return;
+    const { ssrc, high, low } = index;
     const count = (length + BLOCK_BYTES - 1) >>> 4;
     if (ssrc !== this.ssrc || high !== this.high) this.filled = 0;
     this.ssrc = ssrc;

@@ -3,9 +3,11 @@
  * per packet, since none can be given a new IV.
  */
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
+import { writeU32 } from '../../util/big-endian.ts';
 import type { SessionKeys } from './key-derivation.ts';
 import type { PacketCipher } from './packet-cipher.ts';
-import { endsWith, WORD_BYTES, writeWord } from './packet-parts.ts';
+import type { PacketIndex } from './packet-index.ts';
+import { endsWith, WORD_BYTES } from './packet-parts.ts';
 
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
@@ -34,15 +36,13 @@ export class GcmCipher implements PacketCipher {
     header: Uint8Array,
     headerLength: number,
     payload: Uint8Array,
-    ssrc: number,
-    high: number,
-    low: number,
-    word: number,
+    index: PacketIndex,
     out: Uint8Array,
     at: number,
   ): number {
     const { mki, sendsWord } = this;
-    this.setIv(ssrc, high, low);
+    const { word } = index;
+    this.setIv(index);
     const cipher = createCipheriv(this.cipher, this.key, this.iv);
     cipher.setAAD(sendsWord ? withWord(header, headerLength, word) : firstOf(header, headerLength));
     const ciphered = cipher.update(payload);
@@ -55,7 +55,7 @@ export class GcmCipher implements PacketCipher {
     out.set(cipher.getAuthTag(), end);
     end += TAG_BYTES;
     if (sendsWord) {
-      writeWord(out, end, word);
+      writeU32(out, end, word);
       end += WORD_BYTES;
     }
     if (mki.length > 0) {
@@ -65,22 +65,14 @@ export class GcmCipher implements PacketCipher {
     return end - at;
   }
 
-  open(
-    packet: Uint8Array,
-    headerLength: number,
-    ssrc: number,
-    high: number,
-    low: number,
-    word: number,
-    isEncrypted: boolean,
-    out: Uint8Array,
-  ): number {
+  open(packet: Uint8Array, headerLength: number, index: PacketIndex, out: Uint8Array): number {
     const { mki, sendsWord } = this;
+    const { isEncrypted, word } = index;
     if (!endsWith(packet, packet.length, mki)) return -1;
     const length = packet.length - this.overhead;
     // RTCP that is not ciphered is all header (RFC 7714 section 9.3).
     const clear = isEncrypted ? headerLength : length;
-    this.setIv(ssrc, high, low);
+    this.setIv(index);
     const decipher = createDecipheriv(this.cipher, this.key, this.iv);
     decipher.setAAD(sendsWord ? withWord(packet, clear, word) : firstOf(packet, clear));
     decipher.setAuthTag(packet.subarray(length, length + TAG_BYTES));
@@ -96,12 +88,12 @@ export class GcmCipher implements PacketCipher {
   }
 
   /** RFC 7714 sections 8.1 and 9.1: in RTCP `high` and `low` make the 31 bits of the index in the same place. */
-  private setIv(ssrc: number, high: number, low: number): void {
+  private setIv({ ssrc, high, low }: PacketIndex): void {
     const { iv, salt } = this;
     iv[0] = salt[0]!;
     iv[1] = salt[1]!;
-    writeWord(iv, 2, ssrc);
-    writeWord(iv, 6, high);
+    writeU32(iv, 2, ssrc);
+    writeU32(iv, 6, high);
     iv[10] = low >>> 8;
     iv[11] = low;
     for (let i = 2; i < IV_BYTES; i++) iv[i]! ^= salt[i]!;
@@ -115,6 +107,6 @@ function firstOf(bytes: Uint8Array, length: number): Uint8Array {
 function withWord(bytes: Uint8Array, length: number, word: number): Uint8Array {
   const joined = new Uint8Array(length + WORD_BYTES);
   joined.set(firstOf(bytes, length));
-  writeWord(joined, length, word);
+  writeU32(joined, length, word);
   return joined;
 }

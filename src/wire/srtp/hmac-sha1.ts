@@ -1,7 +1,7 @@
 /**
  * HMAC-SHA1 (RFC 2104) of what lies in the workspace. Two one-shot hashes over blocks whose keys were prepared once,
- * with digests as strings of bytes (a Buffer per digest costs more than the hash of it): 1.2 us for 1200 bytes; an Hmac object costs 3.1 us. Where the
- * runtime has no one-shot hash (before Node 20.12) it is an Hmac object.
+ * with digests as strings of bytes (a Buffer per digest costs more than the hash of it): 1.2 us for 1200 bytes; an Hmac
+ * object costs 3.1 us. Where the runtime has no one-shot hash (before Node 20.12) it is an Hmac object.
  */
 import crypto, { type KeyObject } from 'node:crypto';
 import { PACKET_AT, WORK, WORK_WORDS, workUpTo } from './workspace.ts';

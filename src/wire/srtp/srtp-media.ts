@@ -1,5 +1,4 @@
 /** Both directions of one media: what the peer sends is opened with the keys that it told, ours goes out with our own. */
-
 import type { SrtpKeys } from './srtp-profile.ts';
 import { SrtpReceiver } from './srtp-receiver.ts';
 import { SrtpSender } from './srtp-sender.ts';

@@ -51,12 +51,18 @@ export const AEAD_AES_256_GCM: SrtpProfile = {
   keyBytes: 32,
 };
 
+/** In order of preference: GCM first, one pass per packet instead of two. */
 export const SRTP_PROFILES: readonly SrtpProfile[] = [
   AEAD_AES_128_GCM,
   AEAD_AES_256_GCM,
   AES128_CM_SHA1_80,
   AES128_CM_SHA1_32,
 ];
+
+/** The profile of a number in use_srtp. */
+export function srtpProfileOf(dtlsId: number): SrtpProfile | undefined {
+  return SRTP_PROFILES.find((profile) => profile.dtlsId === dtlsId);
+}
 
 /** What protects one direction of one session. */
 export interface SrtpKeys {

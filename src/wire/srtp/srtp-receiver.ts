@@ -2,9 +2,11 @@
  * Checks and deciphers RTP and RTCP of one direction of one session: roll-over counter by guess (RFC 3711 section 3.3.1),
  * replays refused. Nothing is kept of a packet that is not genuine.
  */
-import { MODULUS_31 } from '../../util/serial-number.ts';
+import { readU32 } from '../../util/big-endian.ts';
+import { MODULUS_16, MODULUS_31 } from '../../util/serial-number.ts';
 import { type PacketCipher, packetCipherFor } from './packet-cipher.ts';
-import { readWord } from './packet-parts.ts';
+import { PacketIndex } from './packet-index.ts';
+import { WORD_BYTES } from './packet-parts.ts';
 import { isRtcpLike, RTCP_CLEAR_BYTES, rtpHeaderLength } from './rtp-header-length.ts';
 import type { SrtpKeys } from './srtp-profile.ts';
 import { SrtpSource, SrtpSources } from './srtp-source.ts';
@@ -18,13 +20,15 @@ export class SrtpReceiver {
   /** Where RTCP has its word: counted from the end of the packet. */
   private readonly wordFromEnd: number;
   private readonly sources = new SrtpSources();
+  private readonly index = new PacketIndex();
 
   constructor(keys: SrtpKeys) {
     this.refused = 0;
     this.rtp = packetCipherFor(keys, 'rtp');
     this.rtcp = packetCipherFor(keys, 'rtcp');
     const mkiBytes = keys.mki?.length ?? 0;
-    this.wordFromEnd = mkiBytes + 4 + (keys.profile.cipher === 'aes-gcm' ? 0 : keys.profile.rtcpTagBytes);
+    this.wordFromEnd =
+      mkiBytes + WORD_BYTES + (keys.profile.cipher === 'aes-gcm' ? 0 : keys.profile.rtcpTagBytes);
   }
 
   /** Where the counter of a source stands before its first packet, when key management tells it. */
@@ -48,17 +52,19 @@ export class SrtpReceiver {
     const { overhead } = this.rtp;
     if (headerLength < 0 || packet.length < headerLength + overhead || packet.length > MAX_SRTP_PACKET_BYTES)
       return -1;
-    const ssrc = readWord(packet, 8);
+    const ssrc = readU32(packet, 8);
     const sequence = (packet[2]! << 8) | packet[3]!;
     const known = this.sources.find(ssrc);
     if (known === null && this.sources.isFull) return -1;
     const ahead = known === null ? 1 : known.ahead(sequence);
     const rollover = known === null ? 0 : known.rolloverOf(sequence, ahead);
-    if (rollover < 0 || known?.isReplay(sequence, ahead) === true) return -1;
-    const length = this.rtp.open(packet, headerLength, ssrc, rollover, sequence, rollover, true, out);
+    const number = rollover * MODULUS_16 + sequence;
+    if (rollover < 0 || known?.rtpWindow.isNew(number) === false) return -1;
+    const length = this.rtp.open(packet, headerLength, this.index.setRtp(ssrc, rollover, sequence), out);
     if (length < 0) return -1;
     const source = known ?? this.sources.add(new SrtpSource(ssrc, 0));
-    source.take(sequence, ahead);
+    source.rtpWindow.add(number);
+    source.advance(sequence, ahead);
     return length;
   }
 
@@ -73,18 +79,15 @@ export class SrtpReceiver {
     const { overhead } = this.rtcp;
     if (!isRtcpLike(packet) || packet.length < RTCP_CLEAR_BYTES + overhead) return -1;
     if (packet.length > MAX_SRTP_PACKET_BYTES) return -1;
-    const ssrc = readWord(packet, 4);
-    const word = readWord(packet, packet.length - this.wordFromEnd);
-    const isEncrypted = word >= MODULUS_31;
-    const index = word % MODULUS_31;
+    const ssrc = readU32(packet, 4);
+    const word = readU32(packet, packet.length - this.wordFromEnd);
+    const number = word % MODULUS_31;
     const known = this.sources.find(ssrc);
-    if (known === null ? this.sources.isFull : known.isRtcpReplay(index)) return -1;
-    const high = index >>> 16;
-    const low = index & 0xffff;
-    const length = this.rtcp.open(packet, RTCP_CLEAR_BYTES, ssrc, high, low, word, isEncrypted, out);
+    if (known === null ? this.sources.isFull : !known.rtcpWindow.isNew(number)) return -1;
+    const length = this.rtcp.open(packet, RTCP_CLEAR_BYTES, this.index.setRtcp(ssrc, word), out);
     if (length < 0) return -1;
     const source = known ?? this.sources.add(new SrtpSource(ssrc, 0));
-    source.takeRtcp(index);
+    source.rtcpWindow.add(number);
     return length;
   }
 }

@@ -1,14 +1,12 @@
 /** Protects RTP and RTCP of one direction of one session, any number of SSRCs up to MAX_SRTP_SOURCES. */
+import { readU32 } from '../../util/big-endian.ts';
 import { MODULUS_31 } from '../../util/serial-number.ts';
 import { type PacketCipher, packetCipherFor } from './packet-cipher.ts';
-import { readWord } from './packet-parts.ts';
+import { PacketIndex } from './packet-index.ts';
 import { isRtcpLike, RTCP_CLEAR_BYTES, rtpHeaderLength } from './rtp-header-length.ts';
 import type { SrtpKeys } from './srtp-profile.ts';
 import { SrtpSource, SrtpSources } from './srtp-source.ts';
 import { MAX_SRTP_PACKET_BYTES } from './workspace.ts';
-
-/** RTCP says by it that it is ciphered. */
-const ENCRYPTED_FLAG = 0x8000_0000;
 
 export class SrtpSender {
   readonly keys: SrtpKeys;
@@ -18,6 +16,7 @@ export class SrtpSender {
   private readonly rtp: PacketCipher;
   private readonly rtcp: PacketCipher;
   private readonly sources = new SrtpSources();
+  private readonly index = new PacketIndex();
 
   constructor(keys: SrtpKeys) {
     this.keys = keys;
@@ -49,7 +48,7 @@ export class SrtpSender {
   ): number {
     const total = headerLength + payload.length + this.rtp.overhead;
     if (at + total > out.length || total > MAX_SRTP_PACKET_BYTES) return -1;
-    const ssrc = readWord(header, 8);
+    const ssrc = readU32(header, 8);
     const source = this.sourceOf(ssrc);
     if (source === null) return -1;
     const sequence = (header[2]! << 8) | header[3]!;
@@ -57,33 +56,24 @@ export class SrtpSender {
     const rollover = source.rolloverOf(sequence, ahead);
     if (rollover < 0) return -1;
     source.advance(sequence, ahead);
-    return this.rtp.seal(header, headerLength, payload, ssrc, rollover, sequence, rollover, out, at);
+    const index = this.index.setRtp(ssrc, rollover, sequence);
+    return this.rtp.seal(header, headerLength, payload, index, out, at);
   }
 
   /** A compound RTCP packet; returns as `protectRtp` (`rtcpOverhead`). */
   protectRtcp(packet: Uint8Array, out: Uint8Array, at: number): number {
     const total = packet.length + this.rtcp.overhead;
     if (!isRtcpLike(packet) || at + total > out.length || total > MAX_SRTP_PACKET_BYTES) return -1;
-    const ssrc = readWord(packet, 4);
+    const ssrc = readU32(packet, 4);
     const source = this.sourceOf(ssrc);
     if (source === null) return -1;
-    const index = source.rtcpIndex + 1;
+    const number = source.rtcpIndex + 1;
     // The key is used up (RFC 3711 section 9.2).
-    if (index >= MODULUS_31) return -1;
-    source.rtcpIndex = index;
-    const word = (ENCRYPTED_FLAG | index) >>> 0;
-    const payload = packet.subarray(RTCP_CLEAR_BYTES);
-    return this.rtcp.seal(
-      packet,
-      RTCP_CLEAR_BYTES,
-      payload,
-      ssrc,
-      index >>> 16,
-      index & 0xffff,
-      word,
-      out,
-      at,
-    );
+    if (number >= MODULUS_31) return -1;
+    source.rtcpIndex = number;
+    // E flag: it is ciphered.
+    const index = this.index.setRtcp(ssrc, MODULUS_31 + number);
+    return this.rtcp.seal(packet, RTCP_CLEAR_BYTES, packet.subarray(RTCP_CLEAR_BYTES), index, out, at);
   }
 
   /** Roll-over counter of a source, for key management; 0 before its first packet. */

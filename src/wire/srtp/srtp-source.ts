@@ -1,10 +1,13 @@
 /** What is kept of one SSRC of one direction: roll-over counter, highest sequence number, index of RTCP, replays. */
 import { InvariantError } from '../../util/errors.ts';
+import { ReplayWindow } from '../../util/replay-window.ts';
 import { MODULUS_32 } from '../../util/serial-number.ts';
-import { ReplayWindow } from './replay-window.ts';
 
 /** Sources of one direction; a peer with more is refused its further ones. */
 export const MAX_SRTP_SOURCES = 64;
+
+/** RFC 3711 section 3.3.2 asks for 64 at least; a key frame of a fast stream has several hundred packets. */
+const REPLAY_WINDOW_PACKETS = 1024;
 
 const HALF = 0x8000;
 const NONE = -1;
@@ -15,18 +18,19 @@ export class SrtpSource {
   rollover: number;
   /** -1 before the first packet. */
   sequence: number;
-  /** Of the last packet of RTCP, 31 bit; -1 before the first. */
+  /** Of the last packet of RTCP that was sent, 31 bit; -1 before the first. */
   rtcpIndex: number;
-  private readonly rtpWindow: ReplayWindow;
-  private readonly rtcpWindow: ReplayWindow;
+  /** Of a receiver: packet indices (48 bit) of RTP and those of RTCP. */
+  readonly rtpWindow: ReplayWindow;
+  readonly rtcpWindow: ReplayWindow;
 
   constructor(ssrc: number, rollover: number) {
     this.ssrc = ssrc;
     this.rollover = rollover;
     this.sequence = NONE;
     this.rtcpIndex = NONE;
-    this.rtpWindow = new ReplayWindow();
-    this.rtcpWindow = new ReplayWindow();
+    this.rtpWindow = new ReplayWindow(REPLAY_WINDOW_PACKETS);
+    this.rtcpWindow = new ReplayWindow(REPLAY_WINDOW_PACKETS);
   }
 
   /** How far a sequence number is ahead of the highest, the short way round (RFC 3711 appendix A). */
@@ -49,29 +53,11 @@ export class SrtpSource {
     return sequence <= highest ? rollover : rollover - 1;
   }
 
-  isReplay(sequence: number, ahead: number): boolean {
-    return this.rtpWindow.isTaken(sequence, -ahead);
-  }
-
-  take(sequence: number, ahead: number): void {
-    this.rtpWindow.take(sequence, ahead);
-    this.advance(sequence, ahead);
-  }
-
-  /** Of a sender, which needs no window. */
+  /** A packet was sent, or found genuine. */
   advance(sequence: number, ahead: number): void {
     if (ahead <= 0) return;
     this.rollover = this.rolloverOf(sequence, ahead);
     this.sequence = sequence;
-  }
-
-  isRtcpReplay(index: number): boolean {
-    return this.rtcpIndex !== NONE && this.rtcpWindow.isTaken(index, this.rtcpIndex - index);
-  }
-
-  takeRtcp(index: number): void {
-    this.rtcpWindow.take(index, index - this.rtcpIndex);
-    if (index > this.rtcpIndex) this.rtcpIndex = index;
   }
 }
 

@@ -2,9 +2,10 @@
  * STUN messages (RFC 8489) with the attributes of ICE (RFC 8445 section 16.1): bytes to an object and back.
  * Left out: the header without magic cookie of RFC 3489, long-term credentials (REALM, NONCE), ALTERNATE-SERVER, TURN.
  */
+import { readU16, readU32 } from '../../util/big-endian.ts';
 import { ByteWriter } from '../../util/byte-writer.ts';
+import { formatIpAddress, parseIpAddress } from '../../util/ip-address.ts';
 import { stunFingerprint } from './fingerprint.ts';
-import { formatIpAddress, parseIpAddress } from './ip-address.ts';
 import { STUN_INTEGRITY_BYTES, type StunKey } from './stun-key.ts';
 
 /** Classes of messages, as C1 and C0 of the type (RFC 8489 section 5). */
@@ -50,7 +51,7 @@ const FAMILY_IPV4 = 1;
 const FAMILY_IPV6 = 2;
 
 export interface StunAddress {
-  /** Canonical text, see ip-address.ts. */
+  /** Canonical text, see util/ip-address.ts. */
   readonly address: string;
   readonly port: number;
 }
@@ -136,8 +137,9 @@ export class StunMessage implements StunContent {
 export function parseStun(bytes: Uint8Array): StunMessage | null {
   const end = bytes.length;
   if (end < HEADER_BYTES || end > MAX_STUN_BYTES || (end & 3) !== 0) return null;
-  const type = u16(bytes, 0);
-  if (type >= 0x4000 || u16(bytes, 2) !== end - HEADER_BYTES || u32(bytes, 4) !== MAGIC_COOKIE) return null;
+  const type = readU16(bytes, 0);
+  if (type >= 0x4000 || readU16(bytes, 2) !== end - HEADER_BYTES || readU32(bytes, 4) !== MAGIC_COOKIE)
+    return null;
   const messageClass = (((type >> 7) & 2) | ((type >> 4) & 1)) as StunClass;
   const method = (type & 0xf) | ((type >> 1) & 0x70) | ((type >> 2) & 0xf80);
   const message = new StunMessage(bytes, messageClass, method);
@@ -145,10 +147,10 @@ export function parseStun(bytes: Uint8Array): StunMessage | null {
   for (let count = 0; at < end; count++) {
     // FINGERPRINT is the last attribute where it is present.
     if (count >= MAX_ATTRIBUTES || at + 4 > end || message.hasFingerprint) return null;
-    const length = u16(bytes, at + 2);
+    const length = readU16(bytes, at + 2);
     const next = at + 4 + ((length + 3) & ~3);
     if (next > end) return null;
-    const kind = u16(bytes, at);
+    const kind = readU16(bytes, at);
     // Nothing behind MESSAGE-INTEGRITY counts but the FINGERPRINT: it is not covered.
     const isKnown =
       kind === FINGERPRINT
@@ -201,16 +203,8 @@ export function serializeStun(content: StunContent, key: StunKey | null): Buffer
   return bytes;
 }
 
-function u16(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! << 8) | bytes[at + 1]!;
-}
-
-function u32(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
-}
-
 function readFingerprint(message: StunMessage, at: number, length: number): boolean {
-  if (length !== 4 || u32(message.bytes, at + 4) !== stunFingerprint(message.bytes, at)) return false;
+  if (length !== 4 || readU32(message.bytes, at + 4) !== stunFingerprint(message.bytes, at)) return false;
   message.hasFingerprint = true;
   return true;
 }
@@ -234,7 +228,7 @@ function readAttribute(message: StunMessage, kind: number, at: number, length: n
       return true;
     case PRIORITY:
       if (length !== 4) return false;
-      if (message.priority < 0) message.priority = u32(bytes, start);
+      if (message.priority < 0) message.priority = readU32(bytes, start);
       return true;
     case USE_CANDIDATE:
       message.useCandidate = true;
@@ -247,13 +241,13 @@ function readAttribute(message: StunMessage, kind: number, at: number, length: n
       return length === TIE_BREAKER_BYTES;
     case MAPPED_ADDRESS: {
       const address = readAddress(bytes, start, length, false);
-      message.mappedAddress ??= address ?? undefined;
-      return address !== null;
+      message.mappedAddress ??= address;
+      return address !== undefined;
     }
     case XOR_MAPPED_ADDRESS: {
       const address = readAddress(bytes, start, length, true);
-      message.xorMappedAddress ??= address ?? undefined;
-      return address !== null;
+      message.xorMappedAddress ??= address;
+      return address !== undefined;
     }
     case ERROR_CODE:
       return readError(message, start, length);
@@ -261,7 +255,7 @@ function readAttribute(message: StunMessage, kind: number, at: number, length: n
       if ((length & 1) !== 0 || length > 2 * MAX_ATTRIBUTES) return false;
       if (message.unknownAttributes.length === 0)
         message.unknownAttributes = Array.from({ length: Math.min(length / 2, MAX_UNKNOWN) }, (_, i) =>
-          u16(bytes, start + 2 * i),
+          readU16(bytes, start + 2 * i),
         );
       return true;
     default:
@@ -283,16 +277,19 @@ function readError(message: StunMessage, start: number, length: number): boolean
   return true;
 }
 
-/** What goes over an address of XOR-MAPPED-ADDRESS (RFC 8489 section 14.2) lies in the header from byte 4 on. */
+/**
+ * Undefined when it is none. What goes over an address of XOR-MAPPED-ADDRESS (RFC 8489 section 14.2) lies in the header
+ * from byte 4 on.
+ */
 function readAddress(
   bytes: Uint8Array,
   start: number,
   length: number,
   isMasked: boolean,
-): StunAddress | null {
+): StunAddress | undefined {
   const size = length === 8 ? 4 : length === 20 ? 16 : 0;
-  if (size === 0 || bytes[start + 1] !== (size === 4 ? FAMILY_IPV4 : FAMILY_IPV6)) return null;
-  const port = u16(bytes, start + 2);
+  if (size === 0 || bytes[start + 1] !== (size === 4 ? FAMILY_IPV4 : FAMILY_IPV6)) return undefined;
+  const port = readU16(bytes, start + 2);
   if (!isMasked) return { address: formatIpAddress(bytes, start + 4, size), port };
   const plain = new Uint8Array(size);
   for (let i = 0; i < size; i++) plain[i] = bytes[start + 4 + i]! ^ bytes[4 + i]!;

@@ -5,12 +5,13 @@ import { describe, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { certificateFingerprint } from '../../../src/crypto/tls-certificate.ts';
-import { DEFAULT_DTLS_GROUPS, DEFAULT_SRTP_PROFILES, srtpKeySizes } from '../../../src/dtls/cipher-suites.ts';
+import { DEFAULT_DTLS_GROUPS, DEFAULT_SRTP_PROFILES } from '../../../src/dtls/cipher-suites.ts';
 import { DtlsCookie } from '../../../src/dtls/cookie.ts';
 import { DtlsServer } from '../../../src/dtls/server.ts';
 import type { DtlsEvents } from '../../../src/dtls/settings.ts';
 import { DTLS_SUITE } from '../../../src/wire/dtls/numbers.ts';
 import { DtlsRecord } from '../../../src/wire/dtls/record.ts';
+import { srtpProfileOf } from '../../../src/wire/srtp/srtp-profile.ts';
 import { DtlsLink, ecCertificate, newEcCertificate, withForeignKey } from '../../support/dtls-link.ts';
 import { PROGRAM_RECORDINGS, recordedDtls } from '../../support/dtls-vectors.ts';
 
@@ -20,11 +21,11 @@ function assertUp(link: DtlsLink, name = ''): void {
   assert.ok(link.isUp, `${name}: ${link.clientLog.closed.join()} ${link.serverLog.closed.join()}`);
   assert.deepEqual(link.clientLog.keys, link.serverLog.keys, name);
   const keys = link.clientLog.keys!;
-  const { key, salt } = srtpKeySizes(keys.srtpProfile) ?? { key: 0, salt: 0 };
-  assert.equal(keys.clientKey.length, key);
-  assert.equal(keys.serverKey.length, key);
-  assert.equal(keys.clientSalt.length, salt);
-  assert.equal(keys.serverSalt.length, salt);
+  const { keyBytes, saltBytes } = srtpProfileOf(keys.srtpProfile) ?? { keyBytes: 0, saltBytes: 0 };
+  assert.equal(keys.clientKey.length, keyBytes);
+  assert.equal(keys.serverKey.length, keyBytes);
+  assert.equal(keys.clientSalt.length, saltBytes);
+  assert.equal(keys.serverSalt.length, saltBytes);
 }
 
 /** Of an end that neither connects nor closes. */
@@ -123,6 +124,13 @@ describe('what is agreed', () => {
         assert.ok(datagram.length <= mtu);
       assert.ok(mtu > 1000 || link.serverLog.sent.length > 2);
     });
+});
+
+test('an MTU that is too small is taken for 256 bytes', () => {
+  const link = new DtlsLink({ client: { mtu: 10 }, server: { mtu: 10 } }).connect();
+  assertUp(link);
+  const sizes = [...link.clientLog.sent, ...link.serverLog.sent].map(({ length }) => length);
+  assert.ok(Math.max(...sizes) > 200 && Math.max(...sizes) <= 256, sizes.join());
 });
 
 describe('cookies', () => {

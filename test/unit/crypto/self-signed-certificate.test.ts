@@ -22,6 +22,15 @@ test('self-signed certificate: OpenSSL reads it, names and key fit, it is valid 
   assert.doesNotThrow(() => createSecureContext({ key, cert }));
 });
 
+test('self-signed certificate: an IPv4 address inside IPv6 is that address, what is no address is a name', () => {
+  const names = ['::ffff:192.0.2.7', 'fe80::1%eth0', '300.0.2.7', 'a:b'];
+  const parsed = new X509Certificate(makeSelfSignedCertificate('x', names, Date.UTC(2026, 10, 21)).cert);
+  assert.equal(
+    parsed.subjectAltName,
+    'IP Address:192.0.2.7, IP Address:FE80:0:0:0:0:0:0:1, DNS:300.0.2.7, DNS:a:b',
+  );
+});
+
 test('self-signed certificate: no two are alike', () => {
   const a = new X509Certificate(makeSelfSignedCertificate('x', ['x'], Date.now()).cert);
   const b = new X509Certificate(makeSelfSignedCertificate('x', ['x'], Date.now()).cert);

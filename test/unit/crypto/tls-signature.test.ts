@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createVerify, generateKeyPairSync } from 'node:crypto';
+import { createPublicKey, createVerify, generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import {
   chooseSignatureScheme,
@@ -54,6 +54,20 @@ test('keys that are not for TLS here', () => {
   assert.equal(tlsKeyType(generateKeyPairSync('rsa', { modulusLength: 512 }).publicKey), null);
   const small = generateKeyPairSync('rsa', { modulusLength: 512 });
   assert.equal(verifyTls(0x0401, small.publicKey, DATA, Buffer.alloc(64)), false);
+});
+
+test('an RSA key has 1024 to 8192 bits: what a peer shows decides what its check costs', () => {
+  for (const [bits, type] of [
+    [1016, null],
+    [1024, 'rsa'],
+    [8192, 'rsa'],
+    [8200, null],
+    [16_384, null],
+  ] as const) {
+    const n = Buffer.alloc(bits / 8, 0xff).toString('base64url');
+    const key = createPublicKey({ key: { kty: 'RSA', n, e: 'AQAB' }, format: 'jwk' });
+    assert.equal(tlsKeyType(key), type, `${bits} bits`);
+  }
 });
 
 test('unknown schemes verify nothing', () => {

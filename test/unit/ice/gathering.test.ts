@@ -111,6 +111,11 @@ describe('gathering', () => {
     assert.equal(answer(0, good), false);
   });
 
+  it('asks from 16 sockets at most', () => {
+    const { sent } = gatheringWith(Array.from({ length: 20 }, (_, i) => `10.0.0.${i + 1}`));
+    assert.equal(sent.length, 16);
+  });
+
   it('is done at once without a socket, and silent after close', () => {
     const { results, sent } = gatheringWith(['2001:db8::1']);
     assert.deepEqual([results, sent], [[[]], []]);

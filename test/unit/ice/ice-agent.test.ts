@@ -412,7 +412,6 @@ it('never has more than 100 pairs; better ones take the place of worse ones', ()
 });
 
 it('candidates of one socket make one pair', () => {
-  const network = new Network();
   const [a, b] = candidatesFor(['192.0.2.1', '10.0.0.1'], 4000, { udp: true, tcp: false });
   const seen: number[] = [];
   const agent = new IceAgent(
@@ -432,5 +431,4 @@ it('candidates of one socket make one pair', () => {
   agent.tick(0);
   assert.equal(agent.pairCount, 1, 'no TCP without a socket for it');
   assert.deepEqual(seen, [3, 110 * 2 ** 24 + (a!.priority & 0xff_ffff)]);
-  assert.equal(network.sent, 0);
 });

@@ -203,6 +203,17 @@ describe('ClientHello', () => {
       assert.throws(() => parseClientHello(clientHelloWith(extensions)), /dtls\.bad-client-hello/);
     });
 
+  test('a list has at most 512 numbers', () => {
+    const body = (count: number): Buffer =>
+      Buffer.concat([
+        Buffer.from(`fefd${R}0000${(2 * count).toString(16).padStart(4, '0')}`, 'hex'),
+        Buffer.alloc(2 * count, 1),
+        Buffer.from('0100', 'hex'),
+      ]);
+    assert.equal(parseClientHello(body(512)).suites.length, 512);
+    assert.throws(() => parseClientHello(body(513)), /dtls\.bad-client-hello: length of a list/);
+  });
+
   test('refused: no suites, no null compression, a long session id', () => {
     const head = `fefd${R}`;
     for (const body of [

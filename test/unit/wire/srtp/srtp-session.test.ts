@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { createHmac, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
+import { InvariantError } from '../../../../src/util/errors.ts';
 import { HmacSha1 } from '../../../../src/wire/srtp/hmac-sha1.ts';
 import { deriveSessionKeys } from '../../../../src/wire/srtp/key-derivation.ts';
-import { AES128_CM_SHA1_80 } from '../../../../src/wire/srtp/srtp-profile.ts';
+import { AES128_CM_SHA1_80, MAX_MKI_BYTES, type SrtpKeys } from '../../../../src/wire/srtp/srtp-profile.ts';
 import { SrtpReceiver } from '../../../../src/wire/srtp/srtp-receiver.ts';
 import { SrtpSender } from '../../../../src/wire/srtp/srtp-sender.ts';
 import { MAX_SRTP_SOURCES } from '../../../../src/wire/srtp/srtp-source.ts';
@@ -163,6 +164,19 @@ test('RTCP that is authenticated and not ciphered is taken; without its tag it i
   assert.equal(receiver.unprotectRtcp(Buffer.concat([report, word, Buffer.alloc(10)]), out), -1);
   assert.equal(receiver.unprotectRtcp(Buffer.concat([report, word, tag]), out), report.length);
   assert.deepEqual(out.subarray(0, report.length), report);
+  const plain = rtpPacket(1, SSRC, Buffer.from('ciphered all the same'));
+  assert.deepEqual(opened(receiver, sealed(new SrtpSender(keys), plain)), plain);
+});
+
+test('keys of another length than the profile has, and an MKI beyond its limit, are our own mistake', () => {
+  const keys = srtpKeys(AES128_CM_SHA1_80);
+  const wrong: SrtpKeys[] = [
+    { ...keys, masterKey: Buffer.alloc(15) },
+    { ...keys, masterSalt: Buffer.alloc(12) },
+    { ...keys, mki: Buffer.alloc(MAX_MKI_BYTES + 1) },
+  ];
+  for (const one of wrong) assert.throws(() => new SrtpSender(one), InvariantError);
+  assert.doesNotThrow(() => new SrtpSender({ ...keys, mki: Buffer.alloc(MAX_MKI_BYTES) }));
 });
 
 test('what is no packet, and what has no room, is not protected', () => {

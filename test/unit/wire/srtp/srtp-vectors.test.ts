@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import { CounterKeystream } from '../../../../src/wire/srtp/counter-keystream.ts';
 import { GcmCipher } from '../../../../src/wire/srtp/gcm-cipher.ts';
 import { deriveSessionKeys } from '../../../../src/wire/srtp/key-derivation.ts';
+import { PacketIndex } from '../../../../src/wire/srtp/packet-index.ts';
 import {
   AEAD_AES_128_GCM,
   AES128_CM_SHA1_80,
@@ -23,7 +24,7 @@ describe('RFC 3711', () => {
       hex('F0F1F2F3F4F5F6F7F8F9FAFBFCFD'),
     );
     WORK.fill(0, PACKET_AT, PACKET_AT + 48);
-    stream.apply(PACKET_AT, 48, 0, 0, 0);
+    stream.apply(PACKET_AT, 48, new PacketIndex());
     assert.equal(
       Buffer.from(WORK.subarray(PACKET_AT, PACKET_AT + 48)).toString('hex'),
       'e03ead0935c95e80e166b16dd92b4eb4d23513162b02d0f72a43a2fe4a5f97ab41e95b3bb0a2e8dd477901e4fca894c0',
@@ -71,10 +72,11 @@ describe('RFC 7714', () => {
     test(name, () => {
       const cipher = new GcmCipher({ key, salt, authKey: Buffer.alloc(20) }, nothing, false);
       const out = Buffer.alloc(100);
-      const length = cipher.seal(rtp, 12, rtp.subarray(12), 0x5501a0b2, 0, 0xf17b, 0, out, 0);
+      const index = new PacketIndex().setRtp(0x5501a0b2, 0, 0xf17b);
+      const length = cipher.seal(rtp, 12, rtp.subarray(12), index, out, 0);
       assert.equal(out.toString('hex', 0, length), hex(sealed).toString('hex'));
       const back = Buffer.alloc(100);
-      assert.equal(cipher.open(hex(sealed), 12, 0x5501a0b2, 0, 0xf17b, 0, true, back), rtp.length);
+      assert.equal(cipher.open(hex(sealed), 12, index, back), rtp.length);
       assert.deepEqual(back.subarray(0, rtp.length), rtp);
     });
   }
@@ -82,7 +84,8 @@ describe('RFC 7714', () => {
   test('17.1: SRTCP with AEAD_AES_128_GCM', () => {
     const cipher = new GcmCipher({ key: key128, salt, authKey: Buffer.alloc(20) }, nothing, true);
     const out = Buffer.alloc(100);
-    const length = cipher.seal(rtcp, 8, rtcp.subarray(8), 0x4d617273, 0, 0x05d4, 0x800005d4, out, 0);
+    const index = new PacketIndex().setRtcp(0x4d617273, 0x800005d4);
+    const length = cipher.seal(rtcp, 8, rtcp.subarray(8), index, out, 0);
     const sealed = hex(`81c8000d 4d617273 63e94885 dcdab67c a727d766 2f6b7e99 7ff5c0f7 6c06f32d c676a5f1
       730d6fda 4ce09b46 86303ded 0bb9275b c84aa458 96cf4d2f c5abf872 45d9eade 800005d4`);
     assert.equal(out.toString('hex', 0, length), sealed.toString('hex'));

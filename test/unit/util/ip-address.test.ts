@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { canonicalIpAddress, formatIpAddress, parseIpAddress } from '../../../../src/wire/stun/ip-address.ts';
+import { canonicalIpAddress, formatIpAddress, parseIpAddress } from '../../../src/util/ip-address.ts';
 
 it('writes addresses as RFC 5952 asks', () => {
   const cases: [given: string, written: string | null][] = [
