@@ -11,6 +11,11 @@ const PROBE_MASK = 15;
 /** A median counts what lies within this factor of it. */
 const SPREAD = 8;
 
+/** Whether a packet is the second of a pair, which does not wait for its turn. */
+export function isSecondOfPair(sequence: number): boolean {
+  return (sequence & PROBE_MASK) === 1;
+}
+
 export class ArrivalWindow {
   private readonly intervals: Float64Array;
   private readonly sizes: Float64Array;
@@ -45,7 +50,7 @@ export class ArrivalWindow {
     if ((sequence & PROBE_MASK) === 0) {
       this.probeSequence = sequence;
       this.probeUs = nowUs;
-    } else if ((sequence & PROBE_MASK) === 1 && sequence === this.probeSequence + 1) {
+    } else if (isSecondOfPair(sequence) && sequence === this.probeSequence + 1) {
       this.probes[this.probeCount++ % PROBES] = Math.max(1, nowUs - this.probeUs);
       this.probeSequence = -1;
     }
@@ -53,51 +58,49 @@ export class ArrivalWindow {
 
   /** Bytes a second while packets come, 0 when it is not known yet. */
   get bytesPerSecond(): number {
-    return this.rate(true);
+    return this.arrivalRate(this.sizes);
   }
 
   get packetsPerSecond(): number {
-    return this.rate(false);
+    return this.arrivalRate(null);
   }
 
-  private rate(ofBytes: boolean): number {
-    if (this.count < ARRIVALS) return 0;
-    const middle = this.median(this.intervals, ARRIVALS);
-    let time = 0;
-    let packets = 0;
-    let bytes = 0;
-    for (let i = 0; i < ARRIVALS; i++) {
-      const interval = this.intervals[i]!;
-      if (interval > middle * SPREAD || interval * SPREAD < middle) continue;
-      time += interval;
-      packets++;
-      bytes += this.sizes[i]!;
-    }
+  private arrivalRate(weights: Float64Array | null): number {
     // Half of them must agree.
-    if (packets <= ARRIVALS / 2 || time === 0) return 0;
-    return Math.round(((ofBytes ? bytes : packets) * 1e6) / time);
+    return this.count < ARRIVALS ? 0 : this.rate(this.intervals, ARRIVALS, weights, ARRIVALS / 2 + 1);
   }
 
   /** Of the link, packets a second; 0 when it is not known yet. */
   get linkPacketsPerSecond(): number {
-    const count = Math.min(this.probeCount, PROBES);
-    if (count === 0) return 0;
-    const middle = this.median(this.probes, count);
+    return this.rate(this.probes, Math.min(this.probeCount, PROBES), null, 1);
+  }
+
+  /** What came a second, by its weights or by its number: of the intervals around their median, of which there are enough. */
+  private rate(
+    intervals: Float64Array,
+    count: number,
+    weights: Float64Array | null,
+    minPackets: number,
+  ): number {
+    const middle = this.median(intervals, count);
     let time = 0;
     let packets = 0;
+    let weight = 0;
     for (let i = 0; i < count; i++) {
-      const interval = this.probes[i]!;
+      const interval = intervals[i]!;
       if (interval > middle * SPREAD || interval * SPREAD < middle) continue;
       time += interval;
       packets++;
+      weight += weights === null ? 1 : weights[i]!;
     }
-    return time === 0 ? 0 : Math.round((packets * 1e6) / time);
+    return packets < minPackets || time === 0 ? 0 : Math.round((weight * 1e6) / time);
   }
 
+  /** 0 of nothing. */
   private median(values: Float64Array, count: number): number {
     const part = this.sorted.subarray(0, count);
     part.set(values.subarray(0, count));
     part.sort();
-    return part[count >> 1]!;
+    return part[count >> 1] ?? 0;
   }
 }

@@ -22,6 +22,7 @@ import {
   SRT_EXTENSION_KEY_REQUEST,
   SRT_EXTENSION_KEY_RESPONSE,
   SRT_HEADER_BYTES,
+  SRT_PACKET_OVERHEAD,
   SRT_UDP_OVERHEAD,
   SrtPacket,
 } from '../wire/srt/srt-packet.ts';
@@ -105,7 +106,7 @@ export class SrtConnection {
     this.packet = new SrtPacket();
     this.ack = new SrtAck();
     const overhead = agreement.keyring?.overhead ?? 0;
-    this.maxPayload = agreement.mss - SRT_UDP_OVERHEAD - SRT_HEADER_BYTES - overhead;
+    this.maxPayload = agreement.mss - SRT_PACKET_OVERHEAD - overhead;
     this.isClosed = false;
     this.rateFromUs = nowUs;
     this.rateSentBytes = 0;
@@ -184,15 +185,17 @@ export class SrtConnection {
   statistics(nowUs: number): SrtStatistics {
     const { agreement, counters, receiver, sender, settings } = this;
     const packetBits = 8 * agreement.mss;
+    const receivedPacketBytes = counters.pktRecv === 0 ? 0 : counters.byteRecv / counters.pktRecv;
     const link = Math.max(sender.linkPacketsPerSecond, receiver.arrivals.linkPacketsPerSecond);
     return {
       ...counters,
+      byteRcvDrop: Math.round(counters.pktRcvDrop * receivedPacketBytes),
       msTimeStamp: Math.floor((nowUs - agreement.startUs) / 1000),
       usPktSndPeriod: sender.periodUs,
       pktFlowWindow: sender.windowPackets,
       pktFlightSize: sender.flightPackets,
       msRTT: this.roundTrip.rttUs / 1000,
-      mbpsLinkCapacity: (link * packetBits) / 1e6,
+      mbpsBandwidth: (link * packetBits) / 1e6,
       mbpsSendRate: this.mbpsSendRate,
       mbpsRecvRate: this.mbpsRecvRate,
       mbpsMaxBW: (sender.bytesPerSecondLimit * 8) / 1e6,
@@ -299,12 +302,11 @@ export class SrtConnection {
 
   private measureRates(nowUs: number): void {
     const seconds = (nowUs - this.rateFromUs) / 1e6;
-    const { byteRecv, byteRetrans, byteSent } = this.counters;
-    const sent = byteSent + byteRetrans;
-    this.mbpsSendRate = ((sent - this.rateSentBytes) * 8) / 1e6 / seconds;
+    const { byteRecv, byteSent } = this.counters;
+    this.mbpsSendRate = ((byteSent - this.rateSentBytes) * 8) / 1e6 / seconds;
     this.mbpsRecvRate = ((byteRecv - this.rateReceivedBytes) * 8) / 1e6 / seconds;
     this.rateFromUs = nowUs;
-    this.rateSentBytes = sent;
+    this.rateSentBytes = byteSent;
     this.rateReceivedBytes = byteRecv;
   }
 

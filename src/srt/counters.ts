@@ -1,7 +1,8 @@
-/** What sender and receiver of a connection count; names of libsrt. See statistics.ts for their meaning. */
+/** What sender and receiver of a connection count. See statistics.ts for their meaning. */
 
 export class SrtCounters {
   pktSent = 0;
+  pktSentUnique = 0;
   pktRecv = 0;
   pktSndLoss = 0;
   pktRcvLoss = 0;
@@ -16,10 +17,10 @@ export class SrtCounters {
   pktRcvBelated = 0;
   pktRcvUndecrypt = 0;
   byteSent = 0;
+  byteSentUnique = 0;
   byteRecv = 0;
   byteRetrans = 0;
   byteSndDrop = 0;
-  byteRcvDrop = 0;
   byteRcvUndecrypt = 0;
   pktReorderDistance = 0;
 }

@@ -27,8 +27,8 @@ export class SrtKeyring {
   readonly keyBytes: number;
   private readonly passphrase: string;
   private readonly cipher: number;
-  private salt: Buffer;
-  private wrappingKey: Buffer;
+  private readonly salt: Buffer;
+  private readonly wrappingKey: Buffer;
   private derivedUs: number;
   /** Key in use to send, and the one made to follow it. */
   private sending: PacketKey;
@@ -75,9 +75,10 @@ export class SrtKeyring {
     const material = readKeyMaterial(content);
     if (material === null) return null;
     const wrappingKey = deriveWrappingKey(passphrase, material.salt, material.keyBytes);
-    const keys = unwrapKeys(wrappingKey, material);
-    if (keys === null) return null;
-    const [even, odd] = keys;
+    const secrets = unwrapKeys(wrappingKey, material);
+    if (secrets === null) return null;
+    const even = packetKey(SRT_KEY_EVEN, material, secrets[0]);
+    const odd = packetKey(SRT_KEY_ODD, material, secrets[1]);
     const sending = even ?? odd;
     if (sending === null) return null;
     return new SrtKeyring(passphrase, material.cipher, material.salt, wrappingKey, even, odd, sending);
@@ -149,11 +150,14 @@ export class SrtKeyring {
       this.derivedUs = nowUs;
       wrappingKey = deriveWrappingKey(this.passphrase, material.salt, this.keyBytes);
     }
-    const keys = unwrapKeys(wrappingKey, material);
-    if (keys === null) return false;
-    // A repeated announcement makes no new objects.
-    if (keys[0] !== null && !this.receiveEven?.secret.equals(keys[0].secret)) this.receiveEven = keys[0];
-    if (keys[1] !== null && !this.receiveOdd?.secret.equals(keys[1].secret)) this.receiveOdd = keys[1];
+    const secrets = unwrapKeys(wrappingKey, material);
+    if (secrets === null) return false;
+    const [even, odd] = secrets;
+    // A repeated announcement makes no new keys.
+    if (even !== null && !this.receiveEven?.secret.equals(even))
+      this.receiveEven = packetKey(SRT_KEY_EVEN, material, even);
+    if (odd !== null && !this.receiveOdd?.secret.equals(odd))
+      this.receiveOdd = packetKey(SRT_KEY_ODD, material, odd);
     return true;
   }
 }
@@ -174,12 +178,16 @@ export function wrapKeys(wrappingKey: Uint8Array, keys: Uint8Array): Buffer {
   return Buffer.concat([cipher.update(keys), cipher.final()]);
 }
 
-/** RFC 3394 section 2.2.2; null when the check value is wrong. */
+function packetKey(keySpec: number, material: SrtKeyMaterial, secret: Buffer | null): PacketKey | null {
+  return secret === null ? null : new PacketKey(keySpec, material.cipher, secret, material.salt);
+}
+
+/** RFC 3394 section 2.2.2: the even key and the odd one; null when the check value is wrong. */
 export function unwrapKeys(
   wrappingKey: Uint8Array,
   material: SrtKeyMaterial,
-): [PacketKey | null, PacketKey | null] | null {
-  const { keySpec, cipher, keyBytes, salt } = material;
+): [Buffer | null, Buffer | null] | null {
+  const { keySpec, keyBytes } = material;
   let secrets: Buffer;
   try {
     const decipher = createDecipheriv(`id-aes${wrappingKey.length * 8}-wrap`, wrappingKey, WRAP_IV);
@@ -187,10 +195,8 @@ export function unwrapKeys(
   } catch {
     return null;
   }
-  const even = (keySpec & SRT_KEY_EVEN) === 0 ? null : secrets.subarray(0, keyBytes);
-  const odd = (keySpec & SRT_KEY_ODD) === 0 ? null : secrets.subarray(secrets.length - keyBytes);
   return [
-    even === null ? null : new PacketKey(SRT_KEY_EVEN, cipher, even, salt),
-    odd === null ? null : new PacketKey(SRT_KEY_ODD, cipher, odd, salt),
+    (keySpec & SRT_KEY_EVEN) === 0 ? null : secrets.subarray(0, keyBytes),
+    (keySpec & SRT_KEY_ODD) === 0 ? null : secrets.subarray(secrets.length - keyBytes),
   ];
 }

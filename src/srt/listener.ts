@@ -13,24 +13,25 @@ import {
   SRT_MAGIC,
   type SrtGroupMembership,
   type SrtHandshake,
+  type SrtHandshakeMessage,
   writeHandshake,
 } from '../wire/srt/handshake.ts';
 import { readKeyMaterial } from '../wire/srt/key-material.ts';
 import { rejectToWire, SRT_REJECT } from '../wire/srt/reject.ts';
 import { readU32, writeU32 } from '../wire/srt/srt-packet.ts';
 import type { SrtAgreement } from './agreement.ts';
-import { SrtKeyring } from './keyring.ts';
-import { judgePeer, makeAgreement, ownMessage } from './negotiation.ts';
+import { judgePeer, makeAgreement, ownMessage, takeKeys } from './negotiation.ts';
 import type { SrtSettings } from './settings.ts';
 
 const COOKIE_PERIOD_US = 60_000_000;
-/** Callers give up after 3 s; an answer later than this finds nobody. */
+/** Callers give up after 3 s, patient ones later; an answer later than this finds nobody. */
 const REQUEST_TIMEOUT_US = 10_000_000;
 /** How long a refusal is repeated to a caller that repeats itself. */
 const REFUSAL_KEPT_US = 3_000_000;
-/** Conclusions with a good cookie whose answer is not given or not forgotten. */
+/** Conclusions with a good cookie that wait for their answer, or whose refusal is not forgotten. */
 const MAX_REQUESTS = 4096;
-/** Of one address, while unanswered. */
+/** Of these from one address: a look at a passphrase takes a millisecond. Fewer while unanswered. */
+const MAX_REQUESTS_PER_ADDRESS = 256;
 const MAX_WAITING_PER_ADDRESS = 64;
 const MIN_SECRET_BYTES = 16;
 
@@ -67,6 +68,7 @@ class Pending implements SrtRequest {
   readonly via: string;
   readonly key: string;
   readonly handshake: SrtHandshake;
+  readonly message: SrtHandshakeMessage;
   readonly arrivedUs: number;
   readonly timestamp: number;
   /** The answer, once there is one. */
@@ -75,19 +77,22 @@ class Pending implements SrtRequest {
   startUs: number;
   /** When it is forgotten; Infinity while its connection lives. */
   expiresUs: number;
+  /** It has a connection, which others bound. */
+  isAccepted: boolean;
 
   constructor(
     key: string,
     address: string,
     port: number,
     handshake: SrtHandshake,
+    message: SrtHandshakeMessage,
     timestamp: number,
     nowUs: number,
   ) {
     this.address = address;
     this.port = port;
     this.peerSocketId = handshake.socketId;
-    this.peerVersion = handshake.request?.version ?? 0;
+    this.peerVersion = message.version;
     this.streamId = handshake.streamId ?? '';
     const material = handshake.keyRequest === null ? null : readKeyMaterial(handshake.keyRequest);
     this.keyBytes = material?.keyBytes ?? 0;
@@ -95,12 +100,20 @@ class Pending implements SrtRequest {
     this.via = handshake.via ?? '';
     this.key = key;
     this.handshake = handshake;
+    this.message = message;
     this.arrivedUs = nowUs;
     this.timestamp = timestamp;
     this.answer = null;
     this.startUs = nowUs;
     this.expiresUs = nowUs + REQUEST_TIMEOUT_US;
+    this.isAccepted = false;
   }
+}
+
+/** Requests of one address without a connection, and how many of them are unanswered. */
+interface AddressLoad {
+  requests: number;
+  waiting: number;
 }
 
 export class SrtListener {
@@ -109,7 +122,10 @@ export class SrtListener {
   /** Key length in bytes that callers shall use, 0 for their choice. */
   private readonly keyBytes: number;
   private readonly requests: Map<string, Pending>;
-  private readonly waiting: Map<string, number>;
+  /** No entry without a request. */
+  private readonly loads: Map<string, AddressLoad>;
+  /** Requests without a connection. */
+  private pendingCount: number;
 
   /** `secret`: random bytes of this run. */
   constructor(secret: Uint8Array, keyBytes: number, events: SrtListenerEvents) {
@@ -118,10 +134,11 @@ export class SrtListener {
     this.keyBytes = keyBytes;
     this.events = events;
     this.requests = new Map();
-    this.waiting = new Map();
+    this.loads = new Map();
+    this.pendingCount = 0;
   }
 
-  /** Requests that are kept, answered or not. */
+  /** Requests that are kept, answered or not, with a connection or not. */
   get size(): number {
     return this.requests.size;
   }
@@ -149,14 +166,9 @@ export class SrtListener {
   ): SrtAgreement | null {
     const pending = this.find(request);
     if (pending === null) return null;
-    const { handshake } = pending;
-    const message = handshake.request;
-    const problem = message === null ? SRT_REJECT.rogue : judgeSecret(handshake, settings.passphrase);
-    if (problem >= 0 || message === null) return this.refuseAs(pending, problem, nowUs);
-    const keyring =
-      handshake.keyRequest === null ? null : SrtKeyring.open(settings.passphrase, handshake.keyRequest);
-    if (handshake.keyRequest !== null && keyring === null)
-      return this.refuseAs(pending, SRT_REJECT.badSecret, nowUs);
+    const { handshake, message } = pending;
+    const keyring = takeKeys(settings.passphrase, handshake.keyRequest);
+    if (typeof keyring === 'number') return this.refuseAs(pending, keyring, nowUs);
     const agreement = makeAgreement({
       settings,
       localSocketId,
@@ -183,6 +195,8 @@ export class SrtListener {
     pending.expiresUs = Number.POSITIVE_INFINITY;
     pending.startUs = nowUs;
     this.answer(pending, writeHandshake(answer, 0, handshake.socketId));
+    pending.isAccepted = true;
+    this.discharge(pending);
     return agreement;
   }
 
@@ -200,6 +214,8 @@ export class SrtListener {
   }
 
   private induce(handshake: SrtHandshake, address: string, port: number, nowUs: number): void {
+    // With a forged address it is for a listener, of ours even, and each would answer the other for ever.
+    if (handshake.socketId === 0) return;
     const peerAddress = packPeerAddress(address);
     markOwnKind(peerAddress);
     const answer: SrtHandshake = {
@@ -229,23 +245,23 @@ export class SrtListener {
     const known = this.requests.get(key);
     if (known !== undefined) {
       if (known.answer === null) return;
-      // The caller takes our clock from the copy that reaches it.
-      writeU32(known.answer, 8, nowUs - known.startUs);
-      this.events.send(known.answer, address, port);
+      // The caller takes our clock from the copy that reaches it; the last one may still be on its way.
+      const copy = Buffer.from(known.answer);
+      writeU32(copy, 8, nowUs - known.startUs);
+      this.events.send(copy, address, port);
       return;
     }
-    let problem = judgePeer(handshake, handshake.request);
-    const waiting = this.waiting.get(address) ?? 0;
-    if (problem < 0 && (this.requests.size >= MAX_REQUESTS || waiting >= MAX_WAITING_PER_ADDRESS))
-      problem = SRT_REJECT.backlog;
-    if (problem >= 0) {
+    const message = handshake.request;
+    let problem = judgePeer(handshake, message);
+    if (problem < 0 && !this.hasRoom(address)) problem = SRT_REJECT.backlog;
+    if (problem >= 0 || message === null) {
       this.events.send(refusal(handshake, problem), address, port);
       this.events.refused(address, port, problem);
       return;
     }
-    const pending = new Pending(key, address, port, handshake, timestamp, nowUs);
+    const pending = new Pending(key, address, port, handshake, message, timestamp, nowUs);
     this.requests.set(key, pending);
-    this.waiting.set(address, waiting + 1);
+    this.charge(address);
     this.events.request(pending);
   }
 
@@ -268,25 +284,41 @@ export class SrtListener {
 
   private answer(pending: Pending, datagram: Buffer): void {
     pending.answer = datagram;
-    this.stopWaiting(pending.address);
+    const load = this.loads.get(pending.address);
+    if (load !== undefined) load.waiting--;
     this.events.send(datagram, pending.address, pending.port);
   }
 
   private forget(pending: Pending): void {
     this.requests.delete(pending.key);
-    if (pending.answer === null) this.stopWaiting(pending.address);
+    if (!pending.isAccepted) this.discharge(pending);
   }
 
-  private stopWaiting(address: string): void {
-    const left = (this.waiting.get(address) ?? 1) - 1;
-    if (left > 0) this.waiting.set(address, left);
-    else this.waiting.delete(address);
+  private hasRoom(address: string): boolean {
+    if (this.pendingCount >= MAX_REQUESTS) return false;
+    const load = this.loads.get(address);
+    if (load === undefined) return true;
+    return load.requests < MAX_REQUESTS_PER_ADDRESS && load.waiting < MAX_WAITING_PER_ADDRESS;
   }
-}
 
-function judgeSecret(handshake: SrtHandshake, passphrase: string): number {
-  if ((handshake.keyRequest === null) !== (passphrase === '')) return SRT_REJECT.unsecure;
-  return -1;
+  private charge(address: string): void {
+    this.pendingCount++;
+    const load = this.loads.get(address);
+    if (load === undefined) this.loads.set(address, { requests: 1, waiting: 1 });
+    else {
+      load.requests++;
+      load.waiting++;
+    }
+  }
+
+  private discharge(pending: Pending): void {
+    this.pendingCount--;
+    const load = this.loads.get(pending.address);
+    if (load === undefined) return;
+    load.requests--;
+    if (pending.answer === null) load.waiting--;
+    if (load.requests === 0) this.loads.delete(pending.address);
+  }
 }
 
 /** The caller's handshake comes back with the reason for its type, without extensions. */

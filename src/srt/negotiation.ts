@@ -19,12 +19,12 @@ import {
 } from '../wire/srt/key-material.ts';
 import { SRT_REJECT } from '../wire/srt/reject.ts';
 import type { SrtAgreement } from './agreement.ts';
-import type { SrtKeyring } from './keyring.ts';
+import { SrtKeyring } from './keyring.ts';
 import type { SrtSettings } from './settings.ts';
 
 /** The libsrt version whose behaviour we speak: 1.5.4. Whoever tells an older one gets the old form of GCM from it. */
 const SRT_VERSION = 0x01_05_04;
-/** Peers before 1.3.0 have no version 5 handshake. */
+/** Version 5 handshakes came with 1.3.0, and with the builds that led to it. */
 const MIN_PEER_VERSION = 0x01_02_00;
 /** Before this libsrt made nonces of GCM otherwise, and covered the header in the byte order of the machine. */
 const MIN_GCM_VERSION = 0x01_05_04;
@@ -78,6 +78,13 @@ export function judgePeer(handshake: SrtHandshake, message: SrtHandshakeMessage 
 export function pickKeyBytes(settings: SrtSettings, peer: SrtHandshake): number {
   const advertised = peer.encryption >= 2 && peer.encryption <= 4 ? peer.encryption * 8 : 0;
   return advertised || settings.keyBytes || DEFAULT_KEY_BYTES;
+}
+
+/** The keys of who asks, null without encryption; SRT_REJECT where that is no common ground. */
+export function takeKeys(passphrase: string, keyRequest: Uint8Array | null): SrtKeyring | null | number {
+  if ((keyRequest === null) !== (passphrase === '')) return SRT_REJECT.unsecure;
+  if (keyRequest === null) return null;
+  return SrtKeyring.open(passphrase, keyRequest) ?? SRT_REJECT.badSecret;
 }
 
 /** Why the answer to our keys does not do (SRT_REJECT), or -1. */

@@ -5,7 +5,12 @@
  */
 import { SrtAck, writeAck, writeLightAck, writeNak } from '../wire/srt/control.ts';
 import { sequenceAdd, sequenceDistance } from '../wire/srt/sequence.ts';
-import { SRT_HEADER_BYTES, SRT_UDP_OVERHEAD, type SrtPacket } from '../wire/srt/srt-packet.ts';
+import {
+  SRT_HEADER_BYTES,
+  SRT_PACKET_OVERHEAD,
+  SRT_UDP_OVERHEAD,
+  type SrtPacket,
+} from '../wire/srt/srt-packet.ts';
 import type { SrtAgreement } from './agreement.ts';
 import { ArrivalWindow } from './arrival-window.ts';
 import type { SrtCounters } from './counters.ts';
@@ -38,13 +43,13 @@ export class SrtReceiver {
   bufferedPackets: number;
   bufferedBytes: number;
   readonly arrivals: ArrivalWindow;
-  readonly timeBase: TimeBase;
   private readonly agreement: SrtAgreement;
   private readonly settings: SrtSettings;
   private readonly counters: SrtCounters;
   private readonly roundTrip: RoundTrip;
   private readonly send: SendDatagram;
   private readonly deliver: DeliverMessage;
+  private readonly timeBase: TimeBase;
   private mask: number;
   private payloads: (Uint8Array | null)[];
   /** Time of the sender's clock. */
@@ -119,7 +124,7 @@ export class SrtReceiver {
     const { counters, settings } = this;
     const size = packet.bytes.length - SRT_HEADER_BYTES;
     counters.pktRecv++;
-    counters.byteRecv += packet.bytes.length;
+    counters.byteRecv += size + SRT_PACKET_OVERHEAD;
     if (packet.retransmitted) counters.pktRcvRetrans++;
     else this.arrivals.add(packet.sequence, size, nowUs);
     const position = this.positionOf(packet.sequence);
@@ -241,7 +246,7 @@ export class SrtReceiver {
     const payload = key === null ? null : key.decrypt(packet.bytes);
     if (payload !== null) return payload;
     this.counters.pktRcvUndecrypt++;
-    this.counters.byteRcvUndecrypt += packet.bytes.length;
+    this.counters.byteRcvUndecrypt += packet.bytes.length + SRT_UDP_OVERHEAD;
     return key === null ? NOTHING : null;
   }
 
@@ -352,7 +357,7 @@ export class SrtReceiver {
       MIN_NAK_INTERVAL_US,
       this.agreement.peerVersion >= PATIENT_VERSION ? roundTrip.rttUs / 4 : roundTrip.timeoutUs / 2,
     );
-    const maxNumbers = (this.agreement.mss - SRT_UDP_OVERHEAD - SRT_HEADER_BYTES) >> 2;
+    const maxNumbers = (this.agreement.mss - SRT_PACKET_OVERHEAD) >> 2;
     const ranges: number[] = [];
     let last = -2;
     for (let at = this.acked; at < this.end && ranges.length + 2 <= maxNumbers; at++) {

@@ -2,7 +2,7 @@
  * When the next packet may leave (draft-sharabayko-srt-01 section 5.1.1): a limit set, or the input rate and some
  * overhead for repairs, or in effect none. Timers are coarse: what was missed by some milliseconds is caught up.
  */
-import { SRT_HEADER_BYTES, SRT_UDP_OVERHEAD } from '../wire/srt/srt-packet.ts';
+import { SRT_PACKET_OVERHEAD } from '../wire/srt/srt-packet.ts';
 import type { SrtSettings } from './settings.ts';
 
 /** 1 Gbit/s, what "no limit" means for libsrt; keeps a report of many losses from flooding the socket. */
@@ -34,7 +34,7 @@ export class SendPace {
   /** Counts what the application sends, for the measured limit. */
   addInput(bytes: number, nowUs: number): void {
     if (this.settings.maxBandwidth !== 0 || this.settings.inputBandwidth > 0) return;
-    this.measuredBytes += bytes + SRT_HEADER_BYTES + SRT_UDP_OVERHEAD;
+    this.measuredBytes += bytes + SRT_PACKET_OVERHEAD;
     const elapsed = nowUs - this.measuredFromUs;
     if (elapsed < MEASURE_US) return;
     this.limit = this.withOverhead(Math.max(MIN_INPUT, (this.measuredBytes * 1e6) / elapsed));
@@ -52,7 +52,7 @@ export class SendPace {
   }
 
   periodUs(bytes: number): number {
-    return ((bytes + SRT_HEADER_BYTES + SRT_UDP_OVERHEAD) * 1e6) / this.limit;
+    return ((bytes + SRT_PACKET_OVERHEAD) * 1e6) / this.limit;
   }
 
   private withOverhead(rate: number): number {

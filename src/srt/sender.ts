@@ -8,11 +8,12 @@ import { SRT_FLAG_PERIODIC_NAK, SRT_FLAG_TOO_LATE_DROP } from '../wire/srt/hands
 import { nextMessage, sequenceAdd, sequenceDistance } from '../wire/srt/sequence.ts';
 import {
   markRetransmitted,
-  SRT_HEADER_BYTES,
   SRT_KEY_NONE,
+  SRT_PACKET_OVERHEAD,
   writeDataHeader,
 } from '../wire/srt/srt-packet.ts';
 import type { SrtAgreement } from './agreement.ts';
+import { isSecondOfPair } from './arrival-window.ts';
 import type { SrtCounters } from './counters.ts';
 import type { RoundTrip } from './round-trip.ts';
 import { SendPace } from './send-pace.ts';
@@ -24,8 +25,6 @@ const MIN_DROP_AGE_US = 1_000_000;
 const DROP_MARGIN_US = 20_000;
 /** The peer's idea of our clock is not exact. */
 const LATE_MARGIN_US = 20_000;
-/** The second of a probing pair does not wait for its turn: see ArrivalWindow. */
-const PROBE_MASK = 15;
 /** How long after silence the newest packet is sent again, on top of the round trip. */
 const TAIL_MARGIN_US = 20_000;
 const MAX_TAIL_US = 1_000_000;
@@ -35,7 +34,7 @@ export type SendDatagram = (header: Uint8Array, payload: Uint8Array | null) => v
 export class SrtSender {
   /** When `tick` must be called at the latest. */
   wakeUs: number;
-  /** Packets a second of the link and bytes a second, as the peer tells. */
+  /** Packets a second that the link can carry, as the peer tells; 0 before. */
   linkPacketsPerSecond: number;
   private readonly agreement: SrtAgreement;
   private readonly settings: SrtSettings;
@@ -178,8 +177,7 @@ export class SrtSender {
     const { queue, pace } = this;
     while (nowUs >= pace.nextUs && this.repeatOne(nowUs));
     while (this.next < queue.end && this.flightPackets < this.flowWindow) {
-      const isPair = (this.sequenceOf(this.next) & PROBE_MASK) === 1;
-      if (nowUs < pace.nextUs && !isPair) break;
+      if (nowUs < pace.nextUs && !isSecondOfPair(this.sequenceOf(this.next))) break;
       this.sendNew(nowUs);
     }
     this.plan(nowUs);
@@ -209,8 +207,8 @@ export class SrtSender {
     writeDataHeader(header, sequence, this.message, keySpec, timestamp, agreement.peerSocketId);
     this.message = nextMessage(this.message);
     queue.setKey(at, key);
-    this.counters.pktSent++;
-    this.counters.byteSent += payload.length + SRT_HEADER_BYTES;
+    this.counters.pktSentUnique++;
+    this.counters.byteSentUnique += payload.length + SRT_PACKET_OVERHEAD;
     this.emit(at, header, nowUs);
   }
 
@@ -232,10 +230,10 @@ export class SrtSender {
     markRetransmitted(header);
     // No report of another loss would come in time: the last attempt goes twice, unless the link is plainly too thin.
     const isLastChance = ageUs > latencyUs - roundTrip.rttUs && ageUs <= latencyUs;
-    const isRare = this.counters.pktRetrans * 2 < this.counters.pktSent;
+    const isRare = this.counters.pktRetrans * 2 < this.counters.pktSentUnique;
     for (let copies = isLastChance && isRare ? 2 : 1; copies > 0; copies--) {
       this.counters.pktRetrans++;
-      this.counters.byteRetrans += queue.payload(at).length + SRT_HEADER_BYTES;
+      this.counters.byteRetrans += queue.payload(at).length + SRT_PACKET_OVERHEAD;
       this.emit(at, header, nowUs);
     }
     return true;
@@ -244,6 +242,8 @@ export class SrtSender {
   private emit(at: number, header: Buffer, nowUs: number): void {
     const payload = this.queue.payload(at);
     const key = this.queue.key(at);
+    this.counters.pktSent++;
+    this.counters.byteSent += payload.length + SRT_PACKET_OVERHEAD;
     this.pace.sent(payload.length, nowUs);
     this.lastSentUs = nowUs;
     if (key === null) this.send(header, payload);
@@ -257,7 +257,7 @@ export class SrtSender {
     if (end === queue.first) return;
     const { first } = queue;
     counters.pktSndDrop += end - first;
-    counters.byteSndDrop += queue.release(end);
+    counters.byteSndDrop += queue.release(end) + (end - first) * SRT_PACKET_OVERHEAD;
     if (this.next < end) this.next = end;
     this.requestDrop(first, end - 1, nowUs);
   }

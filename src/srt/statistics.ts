@@ -1,8 +1,14 @@
-/** The numbers of a connection under the names of libsrt (API-statistics); counters run since the connection began. */
+/**
+ * The numbers of a connection under the names of libsrt (its document "SRT Statistics") and counted as it counts:
+ * packets include what is repeated, bytes the headers down to IPv4. Counters run since the connection began, which
+ * are libsrt's as long as nobody clears them. What waits in a buffer is told without headers.
+ */
 
 export interface SrtStatistics {
   msTimeStamp: number;
   pktSent: number;
+  /** Without those that were sent again. */
+  pktSentUnique: number;
   pktRecv: number;
   /** Packets that the peer reported lost. */
   pktSndLoss: number;
@@ -22,9 +28,11 @@ export interface SrtStatistics {
   pktRcvBelated: number;
   pktRcvUndecrypt: number;
   byteSent: number;
+  byteSentUnique: number;
   byteRecv: number;
   byteRetrans: number;
   byteSndDrop: number;
+  /** As if those that never came had the size of those that did. */
   byteRcvDrop: number;
   byteRcvUndecrypt: number;
   usPktSndPeriod: number;
@@ -32,7 +40,7 @@ export interface SrtStatistics {
   pktFlightSize: number;
   msRTT: number;
   /** Of the path, measured by packet pairs: ours when we receive, the peer's report when we send. */
-  mbpsLinkCapacity: number;
+  mbpsBandwidth: number;
   /** Of the last whole second. */
   mbpsSendRate: number;
   mbpsRecvRate: number;

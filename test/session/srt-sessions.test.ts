@@ -14,6 +14,7 @@ import { RejectedError } from '../../src/util/errors.ts';
 import { LogHub } from '../../src/util/log.ts';
 import { bodyOf, demoRecording, StreamWitness } from '../support/publish-body.ts';
 import { TestHub } from '../support/test-hub.ts';
+import { until } from '../support/until.ts';
 
 const PAYLOAD = 1316;
 const recording = demoRecording(4);
@@ -130,12 +131,6 @@ class Rig {
     await this.test.settle();
   }
 
-  /** The pump asks again after 50 ms. */
-  async retry(): Promise<void> {
-    await new Promise((done) => setTimeout(done, 60));
-    await this.settle();
-  }
-
   assertEmpty(): void {
     this.test.advanceMs(20_000);
     assert.equal(this.sessions.size, 0);
@@ -207,6 +202,13 @@ describe('publishers', () => {
     rig.assertEmpty();
   });
 
+  test('a server that stops while admission thinks says no to the handshake', async () => {
+    const begun = rig.publisher('a');
+    rig.test.hub.close('the test');
+    await assert.rejects(begun, /shutting down/);
+    assert.equal(rig.links.length, 0);
+  });
+
   test('what is no transport stream ends it', async () => {
     const [, link] = await rig.publisher('a');
     link.receive(Buffer.alloc(2 * PAYLOAD, 0x41));
@@ -260,7 +262,7 @@ describe('players', () => {
     const [publisher, source] = await rig.publisher('a');
     source.receive(ts.subarray(0, 200 * 188));
     const players = [await rig.player('a'), await rig.player('a')];
-    await rig.retry();
+    await until('the beginning', () => players.every(([, link]) => link.sent.length > 0));
     source.receive(ts.subarray(200 * 188), 29);
     await rig.settle();
     const [one, two] = players.map(([, link]) => link.sent);
@@ -279,16 +281,15 @@ describe('players', () => {
     const cut = Math.floor(ts.length / 2 / PAYLOAD) * PAYLOAD;
     source.receive(ts.subarray(0, PAYLOAD * 40));
     const [player, link] = await rig.player('a');
-    await rig.retry();
+    await until('the beginning', () => link.sent.length > 0);
     const before = link.sent.length;
-    assert.ok(before > 0);
     link.waitingPackets = 10_000;
     source.receive(ts.subarray(PAYLOAD * 40, cut), 40);
     source.receive(ts.subarray(cut), cut / PAYLOAD);
     await rig.settle();
     assert.equal(link.sent.length, before);
     link.waitingPackets = 0;
-    await rig.retry();
+    await until('what follows the jump', () => link.sent.length > before);
     assert.ok(player.dropped() > 0);
     const [next] = link.sent.slice(before);
     // A key frame begins with the program association table.

@@ -45,7 +45,8 @@ export class SrtCall {
   private readonly options: SrtCallOptions;
   private readonly settings: SrtSettings;
   private readonly port: SrtPort;
-  private timeout: { cancel(): void };
+  private readonly timeout: { cancel(): void };
+  private ticking: { cancel(): void } | null = null;
   private listener: SrtListener | null = null;
   private rendezvous: { readonly end: SrtRendezvous; readonly peer: SrtPeer } | null = null;
   private link: SrtLink | null = null;
@@ -162,9 +163,8 @@ export class SrtCall {
     });
     this.listener = listener;
     const tick = (): void => {
-      if (this.isEnded || this.listener === null) return;
       listener.tick(nowUs());
-      this.options.after(LISTENER_TICK_MS, tick);
+      this.ticking = this.options.after(LISTENER_TICK_MS, tick);
     };
     this.open(host, port, tick);
   }
@@ -208,6 +208,7 @@ export class SrtCall {
     if (this.isEnded) return;
     this.isEnded = true;
     this.timeout.cancel();
+    this.ticking?.cancel();
     this.link?.close();
     this.port.close();
   }

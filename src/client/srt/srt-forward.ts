@@ -45,10 +45,8 @@ class SrtForward implements OutgoingForward {
     if (this.isEnded) return;
     const { context, request } = this;
     const stream = context.hub.find(request.source.text);
-    const statistics = stream?.statistics;
     const via = (stream && context.hub.publisherOf(stream)?.via) ?? [];
-    const rate = statistics?.inRate.perSecond(statistics.bytesIn, context.clock.nowUs()) ?? 0;
-    const bandwidth = playerBandwidth(0, rate);
+    const bandwidth = playerBandwidth(0, stream, context.clock.nowUs());
     this.call = new SrtCall(
       address,
       {

@@ -20,8 +20,6 @@ export interface SrtPeer {
 
 export class SrtLink implements SrtEndpoint {
   readonly agreement: SrtAgreement;
-  bytesIn = 0;
-  bytesOut = 0;
   private readonly port: SrtPort;
   private readonly handlers: SrtLinkHandlers;
   private readonly nowUs: () => number;
@@ -45,10 +43,7 @@ export class SrtLink implements SrtEndpoint {
       settings,
       {
         send: (header, payload) => port.send(header, payload, peer.address, peer.port),
-        deliver: (payload, sequence) => {
-          this.bytesIn += payload.length;
-          handlers.onPayload(payload, sequence);
-        },
+        deliver: (payload, sequence) => handlers.onPayload(payload, sequence),
         closed: (reason) => this.leave(reason),
       },
       nowUs(),
@@ -71,9 +66,7 @@ export class SrtLink implements SrtEndpoint {
 
   /** At most 1316 bytes, kept and never written to. False: there is no room. Call `flush` after the last. Hot path. */
   send(payload: Uint8Array): boolean {
-    if (!this.connection.sendMessage(payload, this.nowUs())) return false;
-    this.bytesOut += payload.length;
-    return true;
+    return this.connection.sendMessage(payload, this.nowUs());
   }
 
   /** What was given leaves now, as far as the bandwidth allows. */

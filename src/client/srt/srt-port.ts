@@ -3,8 +3,10 @@
  * come from the address that it was made with; those for socket id 0 go to who answers handshakes. One timer wakes them
  * all, the only one of SRT.
  */
+import { randomInt } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import { srtDestination } from '../../wire/srt/srt-packet.ts';
 import { closeQuietly, growBuffer } from '../mpegts/ts-socket.ts';
 
 /** A connection, or a handshake that is under way. */
@@ -31,8 +33,6 @@ interface Attached {
   readonly port: number;
 }
 
-const HEADER_BYTES = 16;
-const DESTINATION_OFFSET = 12;
 const MAX_SOCKET_ID = 0x3fff_ffff;
 const NO_IPV6 = ['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'];
 
@@ -49,8 +49,6 @@ const NO_LOOKUP: Readonly<Record<'udp4' | 'udp6', Lookup>> = {
 };
 
 export class SrtPort {
-  /** Datagrams for a connection from another address than its own, or for none. */
-  strays = 0;
   private readonly options: SrtPortOptions;
   private readonly attached = new Map<number, Attached>();
   private socket: Socket | null = null;
@@ -90,17 +88,18 @@ export class SrtPort {
         isOpen = true;
         growBuffer((bytes) => socket.setRecvBufferSize(bytes));
         growBuffer((bytes) => socket.setSendBufferSize(bytes));
+        const opened = socket.address().port;
         if (this.isClosed) closeQuietly(socket);
         else this.socket = socket;
-        resolve(socket.address().port);
+        resolve(opened);
       });
     });
   }
 
-  /** A socket id that no connection has. */
+  /** A socket id that no connection has, and that nobody can tell from those before it. */
   newSocketId(): number {
     for (;;) {
-      const id = 1 + Math.floor(Math.random() * MAX_SOCKET_ID);
+      const id = randomInt(1, MAX_SOCKET_ID);
       if (!this.attached.has(id)) return id;
     }
   }
@@ -116,19 +115,17 @@ export class SrtPort {
 
   /** Hot path. */
   private receive(datagram: Buffer, address: string, port: number): void {
-    if (datagram.length < HEADER_BYTES || this.isClosed) return;
+    const id = srtDestination(datagram);
+    if (id < 0 || this.isClosed) return;
     const nowUs = this.options.nowUs();
-    const id = datagram.readUInt32BE(DESTINATION_OFFSET);
     try {
       if (id === 0) {
         this.options.onHandshake(datagram, address, port, nowUs);
         return;
       }
       const attached = this.attached.get(id);
-      if (attached === undefined || attached.port !== port || attached.address !== address) {
-        this.strays++;
-        return;
-      }
+      // From another address than that of its handshake it is forged.
+      if (attached === undefined || attached.port !== port || attached.address !== address) return;
       attached.endpoint.receive(datagram, nowUs);
       this.wake(attached.endpoint);
     } catch (error) {

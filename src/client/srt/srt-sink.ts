@@ -4,15 +4,16 @@
  * the newest key frame: what is older would come too late for it.
  */
 import type { Sink } from '../../media/sink.ts';
+import type { Stream } from '../../media/stream.ts';
 import type { Subscription } from '../../media/subscription.ts';
 import type { SrtLink } from './srt-link.ts';
-import type { TsPayloads } from './ts-payloads.ts';
+import { PAYLOAD_BYTES, type TsPayloads } from './ts-payloads.ts';
 
 /** What may wait in the core: a time of the bandwidth, and so much at least. */
 const WAITING_SHARE = 0.05;
 const MIN_WAITING_PACKETS = 50;
-const PACKET_BYTES = 1316;
 const MIN_LAG_US = 1_000_000;
+const MIN_BYTES_PER_SECOND = 2_500_000;
 
 export class SrtSink implements Sink {
   /** Payloads that found no room. */
@@ -34,7 +35,7 @@ export class SrtSink implements Sink {
   begin(link: SrtLink, subscription: Subscription, maxBandwidth: number): void {
     this.link = link;
     this.subscription = subscription;
-    this.maxWaiting = Math.max(MIN_WAITING_PACKETS, (maxBandwidth * WAITING_SHARE) / PACKET_BYTES);
+    this.maxWaiting = Math.max(MIN_WAITING_PACKETS, (maxBandwidth * WAITING_SHARE) / PAYLOAD_BYTES);
     this.maxLagUs = Math.max(MIN_LAG_US, 2000 * link.agreement.sendLatencyMs);
   }
 
@@ -72,9 +73,13 @@ export class SrtSink implements Sink {
   }
 }
 
-/** Bytes per second for the connection of a player: `limitKbps`, or what leaves room for repairs and the first burst. */
-export function playerBandwidth(limitKbps: number, streamBytesPerSecond: number): number {
-  const MIN_BYTES_PER_SECOND = 2_500_000;
+/**
+ * Bytes per second for the connection of a player: `limitKbps`, or with 0 what leaves room for repairs and the first
+ * burst of the stream, if it is there already.
+ */
+export function playerBandwidth(limitKbps: number, stream: Stream | undefined, nowUs: number): number {
   if (limitKbps > 0) return limitKbps * 125;
-  return Math.max(MIN_BYTES_PER_SECOND, Math.round(streamBytesPerSecond * 8));
+  const statistics = stream?.statistics;
+  const rate = statistics?.inRate.perSecond(statistics.bytesIn, nowUs) ?? 0;
+  return Math.max(MIN_BYTES_PER_SECOND, Math.round(rate * 8));
 }

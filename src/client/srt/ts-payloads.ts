@@ -2,7 +2,7 @@
  * Bytes of the shared `ts` feed to the payloads of SRT: seven transport packets each, what fits into a packet of 1316
  * bytes. All players at one place of a feed get the same bytes, and so the same payloads.
  */
-const PAYLOAD_BYTES = 7 * 188;
+export const PAYLOAD_BYTES = 7 * 188;
 
 export class TsPayloads {
   private bytes: Uint8Array | null = null;
@@ -17,11 +17,5 @@ export class TsPayloads {
     this.bytes = bytes;
     this.parts = parts;
     return parts;
-  }
-
-  /** So that nothing is held while nothing is sent. */
-  forget(): void {
-    this.bytes = null;
-    this.parts = [];
   }
 }

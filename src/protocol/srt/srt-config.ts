@@ -12,7 +12,8 @@ import {
 } from '../../config/setting.ts';
 import type { StreamRole } from './stream-request.ts';
 
-const NAME = /^[^\s/<>"\\?#]+(\/[^\s/<>"\\?#]+)+$/;
+/** Empty, or application and stream. */
+const NAME_OR_NONE = /^([^\s/<>"\\?#]+(\/[^\s/<>"\\?#]+)+)?$/;
 /** libsrt takes none that is shorter or longer. */
 const PASSPHRASE = {
   pattern: /^([^\p{Cc}]{10,79})?$/u,
@@ -48,7 +49,7 @@ export const srtSection = section({
     defaultStream: text(
       '',
       {
-        pattern: /^([^\s/<>"\\?#]+(\/[^\s/<>"\\?#]+)+)?$/,
+        pattern: NAME_OR_NONE,
         phrase: 'is neither empty nor the name of a stream such as live/livestream',
         range: 'application/stream, or empty',
       },
@@ -136,7 +137,7 @@ function parseListenAddress(given: string): SrtListenAddress | null {
   const options = new URLSearchParams(match[4]!.replaceAll(';', '&'));
   const stream = (options.get('stream') ?? '').replace(/^\/+/, '');
   const role = options.get('mode') ?? 'publish';
-  if (!NAME.test(stream) || (role !== 'publish' && role !== 'play')) return null;
+  if (stream === '' || !NAME_OR_NONE.test(stream) || (role !== 'publish' && role !== 'play')) return null;
   return { host: match[1] ?? match[2] ?? '', port: Number(match[3]), stream, role };
 }
 

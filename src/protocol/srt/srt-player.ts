@@ -2,7 +2,6 @@
 import type { LiveSession, SessionDetails, SessionRole } from '../../access/session-registry.ts';
 import type { SrtLink } from '../../client/srt/srt-link.ts';
 import { playerBandwidth, SrtSink } from '../../client/srt/srt-sink.ts';
-import type { StreamKey } from '../../media/stream-key.ts';
 import type { Subscription } from '../../media/subscription.ts';
 import { tsFormat } from '../../packaging/ts-feed.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
@@ -69,7 +68,8 @@ export class SrtPlayer implements LiveSession {
     const { play } = context.configuration().resolver.resolve(wanted.host, key.app, key.name);
     const sink = new SrtSink(incoming.payloads, (reason) => this.finish(reason));
     const subscription = context.hub.subscribe(key, tsFormat, sink, 'gop', play.waitMs);
-    const bandwidth = this.bandwidth(key);
+    const { maxBandwidth } = context.configuration().server.srt;
+    const bandwidth = playerBandwidth(maxBandwidth, context.hub.find(key.text), context.clock.nowUs());
     try {
       this.link = incoming.accept(
         {
@@ -89,12 +89,6 @@ export class SrtPlayer implements LiveSession {
     this.log.info('srt.play-start', { stream: key.text, remote: this.remote });
     sink.begin(this.link, subscription, bandwidth);
     context.tick.after(LOOK_EVERY_MS, () => this.checkHope());
-  }
-
-  private bandwidth(key: StreamKey): number {
-    const statistics = this.context.hub.find(key.text)?.statistics;
-    const rate = statistics?.inRate.perSecond(statistics.bytesIn, this.context.clock.nowUs()) ?? 0;
-    return playerBandwidth(this.context.configuration().server.srt.maxBandwidth, rate);
   }
 
   /** Ends a player that will never get anything: MPEG-TS may have no place for any track of the stream. */

@@ -49,6 +49,8 @@ export class SrtPublisher {
   /** Admission, then the handshake, then the name. Throws RejectedError while the handshake is not answered. */
   async begin(incoming: SrtIncoming): Promise<void> {
     const key = await this.admit(incoming);
+    // A server that stops meanwhile must not say yes.
+    if (this.context.hub.isClosing) throw new RejectedError('shutting-down', 'The server is shutting down.');
     this.checkFree(incoming, key.text);
     this.join(incoming);
     try {

@@ -88,7 +88,7 @@ class ListeningPort {
     const { clock, tick } = this.context;
     try {
       const opened = await this.port.open(host, port);
-      this.url = `srt://${host.includes(':') ? `[${host}]` : host}:${opened}`;
+      this.url = `srt://${shownAddress(host, opened)}`;
       this.ticking = tick.every(TICK_MS, () => this.listener.tick(clock.nowUs()));
       return opened;
     } catch (error) {
@@ -99,7 +99,7 @@ class ListeningPort {
   private async decide(request: SrtRequest): Promise<void> {
     const { context } = this;
     const address = plainAddress(request.address);
-    const remote = `${address.includes(':') ? `[${address}]` : address}:${request.port}`;
+    const remote = shownAddress(address, request.port);
     let isAnswered = false;
     try {
       if (context.hub.isClosing) throw new RejectedError('shutting-down', 'The server is shutting down.');
@@ -246,7 +246,7 @@ class ListeningPort {
       this.refusal = code;
       return;
     }
-    const remote = `${plainAddress(address)}:${port}`;
+    const remote = shownAddress(plainAddress(address), port);
     this.context.log.counted('srt.refused', { remote, code, cause: adviceOn(code, null) });
   }
 
@@ -271,6 +271,10 @@ class ListeningPort {
     }
     this.port.close();
   }
+}
+
+function shownAddress(host: string, port: number): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 function viaOf(text: string): string[] {

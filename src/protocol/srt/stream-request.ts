@@ -59,8 +59,7 @@ const MAX_PARAMETERS = 64;
 
 /** `defaultRole` is that of an id that tells none. Throws StreamIdError. */
 export function readStreamId(text: string, defaultRole: StreamRole): StreamRequest {
-  const trimmed = text.trim();
-  const id = /^srt%3a%2f%2f/i.test(trimmed) ? decoded(trimmed) : trimmed;
+  const id = plainId(text);
   if (NESTED.test(id))
     throw new StreamIdError(SRT_REJECT.badRequest, `Nested stream ids are not read; use ${FORM}.`);
   if (id.startsWith(KEYED)) return readKeyed(id.slice(KEYED.length), defaultRole);
@@ -76,10 +75,16 @@ export function readStreamId(text: string, defaultRole: StreamRole): StreamReque
 }
 
 /** For logs: without what may be a secret. */
-export function shownStreamId(id: string): string {
-  return id
+export function shownStreamId(text: string): string {
+  return plainId(text)
     .replace(/^((?:publish|read|play|request):[^:]*):.*$/s, '$1:…')
     .replace(/([,?&]|^#!::)(?!(?:r|m|h|t|mode|role)=)([^=,?&]*)=[^,?&]*/g, '$1$2=…');
+}
+
+/** Whole addresses may come encoded. */
+function plainId(text: string): string {
+  const trimmed = text.trim();
+  return /^srt%3a%2f%2f/i.test(trimmed) ? decoded(trimmed) : trimmed;
 }
 
 function readKeyed(text: string, defaultRole: StreamRole): StreamRequest {

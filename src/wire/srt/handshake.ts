@@ -3,7 +3,14 @@
  * stream id, congestion control, group membership, packet filter. Bytes only; who answers what: src/srt/listener.ts,
  * caller.ts. Unknown extensions are skipped. Left out: what version 4 packs into messages of its own.
  */
-import { readU32, SRT_CONTROL, SRT_HEADER_BYTES, writeControlHeader, writeU32 } from './srt-packet.ts';
+import {
+  readU32,
+  SRT_CONTROL,
+  SRT_HEADER_BYTES,
+  SRT_UDP_OVERHEAD,
+  writeControlHeader,
+  writeU32,
+} from './srt-packet.ts';
 
 export const SRT_HANDSHAKE = {
   waveAHand: 0,
@@ -27,6 +34,8 @@ export const SRT_FLAG_STREAM = 0x40;
 export const SRT_FLAG_PACKET_FILTER = 0x80;
 
 const HANDSHAKE_BYTES = 48;
+/** A packet of the largest MSS. */
+const MAX_DATAGRAM_BYTES = 1500 - SRT_UDP_OVERHEAD;
 const MAX_STREAM_ID_BYTES = 512;
 const MAX_WORD_BYTES = 64;
 const MAX_KEY_BYTES = 128;
@@ -120,9 +129,9 @@ export function emptyHandshake(type: number): SrtHandshake {
   };
 }
 
-/** A whole datagram; null when it is no handshake or an extension is broken. */
+/** A whole datagram, of which views are kept; null when it is no handshake, too long, or an extension is broken. */
 export function readHandshake(bytes: Uint8Array): SrtHandshake | null {
-  if (bytes.length < SRT_HEADER_BYTES + HANDSHAKE_BYTES) return null;
+  if (bytes.length < SRT_HEADER_BYTES + HANDSHAKE_BYTES || bytes.length > MAX_DATAGRAM_BYTES) return null;
   if (bytes[0] !== 0x80 || bytes[1] !== SRT_CONTROL.handshake) return null;
   const handshake = emptyHandshake(readU32(bytes, 36));
   handshake.version = readU32(bytes, 16);

@@ -5,8 +5,10 @@
  */
 
 export const SRT_HEADER_BYTES = 16;
-/** IPv4 and UDP headers, which libsrt counts into the MSS. */
+/** IPv4 and UDP headers, which libsrt counts into the MSS and into the bytes of its statistics. */
 export const SRT_UDP_OVERHEAD = 28;
+/** All headers of a data packet. */
+export const SRT_PACKET_OVERHEAD = SRT_UDP_OVERHEAD + SRT_HEADER_BYTES;
 
 export const SRT_CONTROL = {
   handshake: 0,
@@ -38,7 +40,6 @@ export class SrtPacket {
   isControl: boolean;
   /** Of data packets. */
   sequence: number;
-  position: number;
   inOrder: boolean;
   keySpec: number;
   retransmitted: boolean;
@@ -56,7 +57,6 @@ export class SrtPacket {
     this.bytes = new Uint8Array(0);
     this.isControl = false;
     this.sequence = 0;
-    this.position = 0;
     this.inOrder = false;
     this.keySpec = 0;
     this.retransmitted = false;
@@ -80,7 +80,6 @@ export class SrtPacket {
       this.info = word;
     } else {
       this.sequence = readU32(bytes, 0);
-      this.position = word >>> 30;
       this.inOrder = (word & 0x2000_0000) !== 0;
       this.keySpec = (word >>> 27) & 3;
       this.retransmitted = (word & 0x0400_0000) !== 0;

@@ -46,7 +46,7 @@ test('RFC 3394 section 4: key wrap', () => {
       keyBytes,
       wrapped: hex(wrapped),
     };
-    assert.equal(unwrapKeys(hex(kek), material)?.[0]?.secret.toString('hex'), key.toLowerCase());
+    assert.equal(unwrapKeys(hex(kek), material)?.[0]?.toString('hex'), key.toLowerCase());
     const damaged = { ...material, wrapped: hex(wrapped).fill(0, 3, 4) };
     assert.equal(unwrapKeys(hex(kek), damaged), null);
   }
@@ -235,6 +235,16 @@ test('GCM notices every changed bit but the retransmission mark', () => {
     assert.equal(key.decrypt(bad), null, `byte ${at}`);
   }
   assert.equal(key.decrypt(datagram.subarray(0, 30)), null);
+});
+
+test('an announcement that comes again makes no new keys', () => {
+  const keyring = SrtKeyring.create('correcthorse', 16, false);
+  const other = SrtKeyring.create('correcthorse', 16, false);
+  assert.ok(keyring.install(other.announcement(), 5_000_000));
+  const key = keyring.receiveKey(SRT_KEY_EVEN);
+  assert.equal(key?.secret.toString('hex'), other.receiveKey(SRT_KEY_EVEN)?.secret.toString('hex'));
+  assert.ok(keyring.install(other.announcement(), 7_000_000));
+  assert.equal(keyring.receiveKey(SRT_KEY_EVEN), key);
 });
 
 test('key material with changing salts costs at most one derivation a second', () => {

@@ -87,6 +87,29 @@ test('a flood of inductions and of conclusions with guessed cookies leaves nothi
   assert.equal(at.sent.length, 10_000);
 });
 
+test('two listeners that are made to talk to each other by a forged address fall silent', () => {
+  const queue: { to: number; datagram: Uint8Array }[] = [];
+  const listeners = [0, 1].map(
+    (index) =>
+      new SrtListener(Buffer.alloc(32, index), 0, {
+        send: (datagram) => queue.push({ to: 1 - index, datagram }),
+        request: () => assert.fail('a request'),
+        refused: () => undefined,
+      }),
+  );
+  for (const type of [SRT_HANDSHAKE.induction, SRT_HANDSHAKE.conclusion, 1004]) {
+    for (const version of [4, 5]) {
+      const forged = emptyHandshake(type);
+      forged.version = version;
+      queue.push({ to: 0, datagram: writeHandshake(forged, 0, 0) });
+    }
+  }
+  let steps = 0;
+  for (let next = queue.shift(); next !== undefined && steps < 100; next = queue.shift(), steps++)
+    listeners[next.to]!.receive(next.datagram, '192.0.2.1', 9000, 1000);
+  assert.equal(steps, 6);
+});
+
 test('a cookie is good for its address, its port and one to two minutes', () => {
   const minute = 60_000_000;
   for (const [address, port, nowUs, good] of [
@@ -193,6 +216,49 @@ test('requests that nobody answers are bounded for each address and forgotten', 
   assert.equal(at.listener.size, 0);
   at.listener.receive(conclusion(cookie), ADDRESS, 5000, 1000);
   assert.equal(at.listener.size, 1);
+});
+
+test('unanswered requests are bounded in all', () => {
+  const at = gate();
+  for (let i = 0; i < 4100; i++) {
+    const address = `192.0.${i >> 8}.${i & 255}`;
+    at.listener.receive(conclusion(induce(at, address)), address, 5000, 1000);
+  }
+  assert.equal(at.listener.size, 4096);
+  assert.deepEqual(at.refused, Array(4).fill(SRT_REJECT.backlog));
+});
+
+test('an address that is refused again and again is bounded, and takes no place from others', () => {
+  const at = gate();
+  const call = (address: string, socketId: number, nowUs: number): boolean => {
+    const before = at.requests.length;
+    at.listener.receive(conclusion(induce(at, address), { socketId }), address, 5000, nowUs);
+    const request = at.requests[before];
+    if (request !== undefined) at.listener.refuse(request, SRT_REJECT.forbidden, nowUs);
+    return request !== undefined;
+  };
+  const heard = Array.from({ length: 5000 }, (_, i) => call(ADDRESS, i + 1, 1000));
+  assert.equal(heard.filter((isHeard) => isHeard).length, 256);
+  assert.equal(at.listener.size, 256);
+  assert.ok(call('192.0.2.99', 1, 1000));
+  at.listener.tick(4_000_000);
+  assert.equal(at.listener.size, 0);
+  assert.ok(call(ADDRESS, 1, 4_000_000));
+});
+
+test('connections take no place from requests', () => {
+  const at = gate();
+  for (let i = 0; i < 5000; i++) {
+    at.listener.receive(conclusion(induce(at), { socketId: i + 1 }), ADDRESS, 5000, 1000);
+    assert.ok(at.listener.accept(at.requests[i]!, settingsWith({}), i + 1, 1000), `connection ${i}`);
+  }
+  assert.equal(at.listener.size, 5000);
+  assert.deepEqual(at.refused, []);
+  for (const request of at.requests) at.listener.release(request);
+  assert.equal(at.listener.size, 0);
+  for (let i = 0; i < 65; i++)
+    at.listener.receive(conclusion(induce(at), { socketId: i + 1 }), ADDRESS, 5000, 1000);
+  assert.equal(at.listener.size, 64, 'the bound for the unanswered is the same afterwards');
 });
 
 test('a group is answered as a group with an id of our own, the same for all members', () => {

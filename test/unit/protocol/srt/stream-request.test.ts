@@ -113,6 +113,12 @@ test('logs show no secret of a stream id', () => {
     ['#!::r=live/x,m=publish,s=secret,token=1', '#!::r=live/x,m=publish,s=…,token=…'],
     ['#!::s=secret,r=live/x', '#!::s=…,r=live/x'],
     ['live/x?token=1&m=publish', 'live/x?token=…&m=publish'],
+    [' publish:live/x:me:secret', 'publish:live/x:…'],
+    [
+      'srt%3A%2F%2Fhost%2Flive%2Fx%3Ftoken%3Dsecret%26mode%3Dpublish',
+      'srt://host/live/x?token=…&mode=publish',
+    ],
+    ['srt://host:9000?streamid=publish:live/x:me:secret', 'srt://host:9000?streamid=…'],
   ];
   for (const [id, shown] of cases) assert.equal(shownStreamId(id), shown);
 });

@@ -52,6 +52,37 @@ test('stream ids longer than 512 bytes are refused', () => {
   assert.equal(readHandshake(writeHandshake(handshake, 0, 0)), null);
 });
 
+test('every extension has its bound, and so has the handshake', () => {
+  for (const [name, bound] of [
+    ['streamId', 512],
+    ['filter', 512],
+    ['via', 512],
+    ['congestion', 64],
+    ['keyRequest', 128],
+    ['keyResponse', 128],
+  ] as const) {
+    for (const [length, isRead] of [
+      [bound, true],
+      [bound + 4, false],
+    ] as const) {
+      const handshake = emptyHandshake(SRT_HANDSHAKE.conclusion);
+      const value = name.startsWith('key') ? Buffer.alloc(length, 1) : 'x'.repeat(length);
+      const again = readHandshake(writeHandshake({ ...handshake, [name]: value }, 0, 0));
+      assert.equal(again?.[name]?.length, isRead ? length : undefined, `${name} of ${length}`);
+    }
+  }
+  const plain = writeHandshake(emptyHandshake(SRT_HANDSHAKE.conclusion), 0, 0);
+  // An extension that nobody knows fills it up to a whole packet.
+  const unknown = (length: number): Buffer => {
+    const bytes = Buffer.alloc(length);
+    bytes.writeUInt16BE(0x7777, 0);
+    bytes.writeUInt16BE((length - 4) / 4, 2);
+    return Buffer.concat([plain, bytes]);
+  };
+  assert.ok(readHandshake(unknown(1472 - plain.length)));
+  assert.equal(readHandshake(unknown(1476 - plain.length)), null);
+});
+
 test('peer addresses have the low byte of each word first', () => {
   for (const [text, hex] of [
     ['127.0.0.1', '0100007f000000000000000000000000'],
