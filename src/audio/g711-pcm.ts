@@ -1,6 +1,5 @@
 /** G.711 to samples: ITU-T G.711 tables 1a and 2a, A-law and mu-law. Channels are interleaved byte by byte. */
-import type { AudioDecoder, PcmBlock } from './pcm.ts';
-import { PcmBuffer } from './pcm-buffer.ts';
+import { PlainDecoder } from './plain-decoder.ts';
 
 /** Of one code as 16-bit linear, the low bits of the 13 and 14-bit values zero. */
 export function g711aSample(code: number): number {
@@ -25,38 +24,25 @@ function tableOf(sample: (code: number) => number): Float32Array {
 const A_LAW = tableOf(g711aSample);
 const MU_LAW = tableOf(g711uSample);
 
-export class G711Decoder implements AudioDecoder {
-  readonly delaySamples = 0;
-  errors = 0;
+export class G711Decoder extends PlainDecoder {
   private readonly table: Float32Array;
-  private readonly block: PcmBuffer;
+  private readonly step: number;
 
   constructor(law: 'g711a' | 'g711u', sampleRate: number, channels: number) {
+    super(sampleRate, channels);
     this.table = law === 'g711a' ? A_LAW : MU_LAW;
-    this.block = new PcmBuffer(sampleRate, channels);
+    this.step = channels;
   }
 
-  decode(payload: Uint8Array): PcmBlock | null {
-    const { block, table } = this;
-    const count = block.channels.length;
-    const samples = Math.floor(payload.length / count);
-    if (samples === 0) {
-      this.errors++;
-      return null;
+  protected samplesIn(bytes: number): number {
+    return Math.floor(bytes / this.step);
+  }
+
+  protected fill(channels: readonly Float32Array[], payload: Uint8Array, samples: number): void {
+    const { table, step } = this;
+    for (let c = 0; c < channels.length; c++) {
+      const channel = channels[c]!;
+      for (let i = 0, at = c; i < samples; i++, at += step) channel[i] = table[payload[at]!]!;
     }
-    block.resize(samples);
-    for (let c = 0; c < count; c++) {
-      const channel = block.channels[c]!;
-      for (let i = 0, at = c; i < samples; i++, at += count) channel[i] = table[payload[at]!]!;
-    }
-    return block;
   }
-
-  conceal(): PcmBlock | null {
-    if (this.block.samples === 0) return null;
-    this.block.silence();
-    return this.block;
-  }
-
-  close(): void {}
 }

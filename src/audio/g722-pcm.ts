@@ -4,8 +4,7 @@
  * 48 kbit/s), which RTP never uses.
  */
 import { G722_SAMPLE_RATE } from '../codec/g722.ts';
-import type { AudioDecoder, PcmBlock } from './pcm.ts';
-import { PcmBuffer } from './pcm-buffer.ts';
+import { PlainDecoder } from './plain-decoder.ts';
 
 /** Inverse quantizer of the lower band, 6 bits (INVQBL). */
 const QM6 = Int16Array.of(
@@ -233,33 +232,24 @@ class Band {
   }
 }
 
-export class G722Decoder implements AudioDecoder {
-  /** Of the QMF: half a millisecond, and no player takes it off. */
-  readonly delaySamples = 0;
-  errors = 0;
-  private readonly block = new PcmBuffer(G722_SAMPLE_RATE, 1);
+/** The half millisecond by which the QMF delays is not taken off: no player does. */
+export class G722Decoder extends PlainDecoder {
   private readonly low = new Band(32, 18_432, 8);
   private readonly high = new Band(8, 22_528, 10);
   private readonly history = new Int32Array(QMF_TAPS);
 
-  decode(payload: Uint8Array): PcmBlock | null {
-    if (payload.length === 0) {
-      this.errors++;
-      return null;
-    }
-    this.block.resize(payload.length * 2);
-    const out = this.block.channels[0]!;
+  constructor() {
+    super(G722_SAMPLE_RATE, 1);
+  }
+
+  protected samplesIn(bytes: number): number {
+    return bytes * 2;
+  }
+
+  protected fill(channels: readonly Float32Array[], payload: Uint8Array): void {
+    const out = channels[0]!;
     for (let i = 0; i < payload.length; i++) this.decodeByte(payload[i]!, out, i * 2);
-    return this.block;
   }
-
-  conceal(): PcmBlock | null {
-    if (this.block.samples === 0) return null;
-    this.block.silence();
-    return this.block;
-  }
-
-  close(): void {}
 
   private decodeByte(code: number, out: Float32Array, at: number): void {
     const { low, high, history } = this;

@@ -4,8 +4,7 @@
  * section 4.5.4). Leaves out the conversion to G.711 at the end (blocks COMPRESS to SYNC): linear samples are wanted.
  */
 import { G726_SAMPLE_RATE } from '../codec/g726.ts';
-import type { AudioDecoder, PcmBlock } from './pcm.ts';
-import { PcmBuffer } from './pcm-buffer.ts';
+import { PlainDecoder } from './plain-decoder.ts';
 
 interface Tables {
   /** Logarithm of the quantized difference by magnitude of the code. */
@@ -67,10 +66,7 @@ function multiply(coefficient: number, float: number): number {
   return (coefficient ^ float) < 0 ? -value : value;
 }
 
-export class G726Decoder implements AudioDecoder {
-  readonly delaySamples = 0;
-  errors = 0;
-  private readonly block = new PcmBuffer(G726_SAMPLE_RATE, 1);
+export class G726Decoder extends PlainDecoder {
   private readonly bits: number;
   private readonly tables: Tables;
   private slowScale = FIRST_SLOW_SCALE;
@@ -90,18 +86,17 @@ export class G726Decoder implements AudioDecoder {
 
   /** `bits` of a code: 2 to 5. */
   constructor(bits: number) {
+    super(G726_SAMPLE_RATE, 1);
     this.bits = bits;
     this.tables = TABLES[bits - 2]!;
   }
 
-  decode(payload: Uint8Array): PcmBlock | null {
-    const samples = Math.floor((payload.length * 8) / this.bits);
-    if (samples === 0) {
-      this.errors++;
-      return null;
-    }
-    this.block.resize(samples);
-    const out = this.block.channels[0]!;
+  protected samplesIn(bytes: number): number {
+    return Math.floor((bytes * 8) / this.bits);
+  }
+
+  protected fill(channels: readonly Float32Array[], payload: Uint8Array, samples: number): void {
+    const out = channels[0]!;
     const mask = (1 << this.bits) - 1;
     let waiting = 0;
     let held = 0;
@@ -115,16 +110,7 @@ export class G726Decoder implements AudioDecoder {
       waiting >>= this.bits;
       held -= this.bits;
     }
-    return this.block;
   }
-
-  conceal(): PcmBlock | null {
-    if (this.block.samples === 0) return null;
-    this.block.silence();
-    return this.block;
-  }
-
-  close(): void {}
 
   /** One sample, 16 bits. */
   private decodeCode(code: number): number {

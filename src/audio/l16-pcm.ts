@@ -1,39 +1,25 @@
 /** 16-bit samples, big endian, channels interleaved (RFC 3551 section 4.5.11), to planar samples. */
-import type { AudioDecoder, PcmBlock } from './pcm.ts';
-import { PcmBuffer } from './pcm-buffer.ts';
+import { PlainDecoder } from './plain-decoder.ts';
 
-export class L16Decoder implements AudioDecoder {
-  readonly delaySamples = 0;
-  errors = 0;
-  private readonly block: PcmBuffer;
+export class L16Decoder extends PlainDecoder {
+  /** Bytes of one sample of all channels. */
+  private readonly step: number;
 
   constructor(sampleRate: number, channels: number) {
-    this.block = new PcmBuffer(sampleRate, channels);
+    super(sampleRate, channels);
+    this.step = channels * 2;
   }
 
-  decode(payload: Uint8Array): PcmBlock | null {
-    const { block } = this;
-    const step = block.channels.length * 2;
-    const samples = Math.floor(payload.length / step);
-    if (samples === 0) {
-      this.errors++;
-      return null;
-    }
-    block.resize(samples);
-    for (let c = 0; c < block.channels.length; c++) {
-      const channel = block.channels[c]!;
-      for (let i = 0, at = c * 2; i < samples; i++, at += step) {
+  protected samplesIn(bytes: number): number {
+    return Math.floor(bytes / this.step);
+  }
+
+  protected fill(channels: readonly Float32Array[], payload: Uint8Array, samples: number): void {
+    for (let c = 0; c < channels.length; c++) {
+      const channel = channels[c]!;
+      for (let i = 0, at = c * 2; i < samples; i++, at += this.step) {
         channel[i] = ((payload[at]! << 24) | (payload[at + 1]! << 16)) / 2_147_483_648;
       }
     }
-    return block;
   }
-
-  conceal(): PcmBlock | null {
-    if (this.block.samples === 0) return null;
-    this.block.silence();
-    return this.block;
-  }
-
-  close(): void {}
 }

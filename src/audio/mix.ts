@@ -4,6 +4,7 @@
  * channel, which a mix for two loudspeakers does without.
  */
 import type { PcmBlock, Speaker } from './pcm.ts';
+import { PcmBuffer } from './pcm-buffer.ts';
 
 const MINUS_3_DB = Math.SQRT1_2;
 
@@ -23,18 +24,11 @@ const SHARES: Readonly<Record<Speaker, readonly [left: number, right: number]>> 
   LFE: [0, 0],
 };
 
-class MixedBlock implements PcmBlock {
-  sampleRate = 0;
-  channels: readonly Float32Array[] = [];
-  samples = 0;
-}
-
 /** Mixes blocks of one layout. Its result is its own and holds until the next call. */
 export class Downmixer {
   /** By output, by input. */
   private readonly gains: readonly Float64Array[];
-  private readonly block: MixedBlock;
-  private outputs: Float32Array[];
+  private readonly block: PcmBuffer;
 
   /** `speakers`: what each input channel is for; `channels`: how many come out. */
   constructor(speakers: readonly Speaker[], channels: 1 | 2) {
@@ -49,19 +43,16 @@ export class Downmixer {
     // One scale for all, or the middle of the sound would move.
     const loudest = Math.max(...sums.map((row) => row.reduce((sum, gain) => sum + gain, 0)));
     this.gains = sums.map((row) => row.map((gain) => (loudest === 0 ? 0 : gain / loudest)));
-    this.block = new MixedBlock();
-    this.outputs = [];
+    this.block = new PcmBuffer(0, channels);
   }
 
   /** `block` has as many channels as there are speakers. */
   mix(block: PcmBlock): PcmBlock {
     const { samples } = block;
-    if ((this.outputs[0]?.length ?? 0) < samples) {
-      this.outputs = this.gains.map(() => new Float32Array(samples));
-      this.block.channels = this.outputs;
-    }
+    this.block.sampleRate = block.sampleRate;
+    this.block.resize(samples);
     for (let output = 0; output < this.gains.length; output++) {
-      const to = this.outputs[output]!;
+      const to = this.block.channels[output]!;
       const gains = this.gains[output]!;
       to.fill(0, 0, samples);
       for (let input = 0; input < gains.length; input++) {
@@ -71,8 +62,6 @@ export class Downmixer {
         for (let i = 0; i < samples; i++) to[i] = to[i]! + gain * from[i]!;
       }
     }
-    this.block.sampleRate = block.sampleRate;
-    this.block.samples = samples;
     return this.block;
   }
 }

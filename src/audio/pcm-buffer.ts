@@ -2,7 +2,7 @@
 import type { PcmBlock } from './pcm.ts';
 
 export class PcmBuffer implements PcmBlock {
-  readonly sampleRate: number;
+  sampleRate: number;
   readonly channels: Float32Array[];
   samples = 0;
 

@@ -25,8 +25,6 @@ export interface AudioDecoder {
   decode(payload: Uint8Array): PcmBlock | null;
   /** What to play in the place of a frame that is lost or was not decoded; null before the first good frame. */
   conceal(): PcmBlock | null;
-  /** Samples (of the output rate) by which the sound comes later than the frame that carries it. */
-  readonly delaySamples: number;
   /** Frames of which nothing could be made. */
   readonly errors: number;
   /** Ends the use of the decoder and frees what the collector does not. */

@@ -4,9 +4,11 @@
  * Flat to 0.1 dB up to 0.38 of the lower rate, errors 90 dB below. Rates whose ratio has no small terms get the nearest
  * one that has: below 2 ppm off, which a caller that follows timestamps takes for drift.
  */
+import { besselI0 } from './bessel.ts';
 
 const TAPS = 32;
 const KAISER_BETA = 9.6;
+const KAISER_PEAK = besselI0(KAISER_BETA);
 /** Middle of the transition band, in halves of the lower rate. */
 const CUTOFF = 0.92;
 /** Phases of a table at most: 128 KB of coefficients at equal rates. */
@@ -166,16 +168,5 @@ function sinc(x: number): number {
 
 /** Kaiser window at -1 to 1. */
 function kaiser(x: number): number {
-  return Math.abs(x) >= 1 ? 0 : besselI0(KAISER_BETA * Math.sqrt(1 - x * x)) / besselI0(KAISER_BETA);
-}
-
-/** Modified Bessel function of order 0, by its power series. */
-function besselI0(x: number): number {
-  let sum = 1;
-  let term = 1;
-  for (let k = 1; k < 60; k++) {
-    term *= (x / (2 * k)) ** 2;
-    sum += term;
-  }
-  return sum;
+  return Math.abs(x) >= 1 ? 0 : besselI0(KAISER_BETA * Math.sqrt(1 - x * x)) / KAISER_PEAK;
 }

@@ -183,8 +183,10 @@ export class Conversion {
   private encode(): void {
     const { encoder, starts } = this;
     starts[this.framesEncoded++ % STARTS] = this.frameStartUs;
+    const { errors } = encoder;
     const packet = encoder.encode(this.filler.frame);
     this.filler.empty();
+    if (encoder.errors > errors) this.damaged++;
     if (packet === null || encoder.packetFrame < 0) return;
     const leadUs = (encoder.leadSamples * 1_000_000) / encoder.sampleRate;
     const ptsUs = Math.round(starts[encoder.packetFrame % STARTS]! - leadUs);

@@ -23,7 +23,6 @@ const OUTPUT_FLOATS = 4 * MOST_SAMPLES * CHANNELS;
 const MOST_READS = 8;
 
 class Mp3Decoder implements AudioDecoder {
-  readonly delaySamples = 0;
   errors = 0;
   private readonly mpg123: Mpg123;
   private readonly handle: number;
@@ -31,7 +30,7 @@ class Mp3Decoder implements AudioDecoder {
   private readonly output: number;
   /** Pointers to three words: samples, rate, text of an error. */
   private readonly words: number;
-  private block = new PcmBuffer(0, CHANNELS);
+  private readonly block = new PcmBuffer(0, CHANNELS);
 
   constructor(mpg123: Mpg123) {
     this.mpg123 = mpg123;
@@ -60,7 +59,7 @@ class Mp3Decoder implements AudioDecoder {
     }
     const rate = results[1]!;
     if (samples === 0 || samples > OUTPUT_FLOATS / CHANNELS || rate === 0) return this.failed();
-    if (rate !== this.block.sampleRate) this.block = new PcmBuffer(rate, CHANNELS);
+    this.block.sampleRate = rate;
     this.block.resize(samples);
     const planes = new Float32Array(mpg123.HEAP, this.output, samples * CHANNELS);
     this.block.channels[0]!.set(planes.subarray(0, samples));

@@ -25,8 +25,6 @@ const APPLICATION_AUDIO: Application = 2049;
 const EXPECTED_LOSS_PERCENT = 5;
 
 class OpusDecoder implements AudioDecoder {
-  /** The sound of a packet is taken for the sound at its time, as every player does. */
-  readonly delaySamples = 0;
   errors = 0;
   private readonly decoder: OpusDecoderHandle;
   private readonly block = new PcmBuffer(OPUS_SAMPLE_RATE, CHANNELS);

@@ -5,15 +5,7 @@ import type { SoundConversion, SoundOutput } from '../media/sound-conversion.ts'
 import type { Logger } from '../util/log.ts';
 import { MAX_SOUND_BYTES } from './sound-limits.ts';
 import { configOfPlan, type SoundPlan } from './sound-plan.ts';
-import {
-  CONCEALED,
-  DAMAGED,
-  FRAMES_OUT,
-  GAPS,
-  TAKEN_US,
-  USUAL_FRAME_US,
-  WORK_US,
-} from './worker-messages.ts';
+import { CONCEALED, DAMAGED, FRAMES_OUT, GAPS, queuedUsOf, TAKEN_US, WORK_US } from './worker-messages.ts';
 import type { WorkerSlot } from './worker-slot.ts';
 
 /** Sound that may wait for a worker: a GOP at the start; more means that the machine is too slow, and is dropped. */
@@ -93,7 +85,7 @@ export class RunningConversion implements SoundConversion {
       });
       return;
     }
-    this.queuedUs += durationUs > 0 ? durationUs : USUAL_FRAME_US;
+    this.queuedUs += queuedUsOf(durationUs);
     this.slot.push(this.id, ptsUs, durationUs, payload, arrivalUs);
   }
 

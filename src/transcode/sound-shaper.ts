@@ -2,34 +2,30 @@
  * From what a decoder gives to what an encoder takes: finite samples, one or two channels, the rate wanted. A source
  * that changes its rate or its channels is followed.
  */
+import { layoutOfConfig } from '../audio/aac/channel-layout.ts';
 import { Downmixer } from '../audio/mix.ts';
 import type { PcmBlock, Speaker } from '../audio/pcm.ts';
 import { Resampler } from '../audio/resampler.ts';
 
 /** Louder than full scale is clipped only at the end; far louder is damage. */
 const MOST_LEVEL = 4;
-/** By number of channels. */
-const USUAL: readonly (readonly Speaker[])[] = [
-  [],
-  ['C'],
-  ['L', 'R'],
-  ['C', 'L', 'R'],
-  ['C', 'L', 'R', 'Cs'],
-  ['C', 'L', 'R', 'Ls', 'Rs'],
-  ['C', 'L', 'R', 'Ls', 'Rs', 'LFE'],
-];
+/** By number of channels, for sound that does not say what they are for: as AAC orders them, up to 5.1. */
+const USUAL: readonly (readonly Speaker[])[] = Array.from({ length: 7 }, (_, channels) =>
+  (layoutOfConfig(channels) ?? []).flatMap(({ speakers }) => speakers),
+);
 
 export class SoundShaper {
   /** What `shape` made, per channel. */
   output: readonly Float32Array[];
   /** Samples in the last block that were no numbers or far too large. */
   damaged = 0;
+  /** Microseconds by which the output of the last `shape` begins before the block that went in. */
+  lagUs = 0;
   private readonly outputRate: number;
   private readonly mixed: Float32Array[];
   private resampler: Resampler | null = null;
   private mixer: Downmixer | null = null;
   private speakers: readonly Speaker[] = [];
-  private beforeUs = 0;
 
   constructor(outputRate: number, channels: 1 | 2) {
     this.outputRate = outputRate;
@@ -37,49 +33,41 @@ export class SoundShaper {
     this.output = this.mixed;
   }
 
-  /** Microseconds by which the output of the last `shape` begins before the block that went in. */
-  get lagUs(): number {
-    return this.beforeUs;
-  }
-
   /** `speakers`: what the channels are for, empty when nobody knows. Returns the samples made per channel. */
   shape(block: PcmBlock, speakers: readonly Speaker[] = []): number {
     const { samples, sampleRate } = block;
-    for (let c = 0; c < this.mixed.length; c++) {
-      if (this.mixed[c]!.length < samples) this.mixed[c] = new Float32Array(samples);
-    }
     const known = speakers.length === block.channels.length;
-    this.mix(block, known ? speakers : usualSpeakers(block.channels.length));
+    const mixed = this.mix(block, known ? speakers : usualSpeakers(block.channels.length));
     this.damaged = 0;
-    for (const channel of this.mixed) this.damaged += sanitize(channel, samples);
+    for (let c = 0; c < mixed.length; c++) this.damaged += sanitize(mixed[c]!, samples);
     if (this.resampler === null || this.resampler.inputRate !== sampleRate) {
-      this.resampler = new Resampler(sampleRate, this.outputRate, this.mixed.length);
+      this.resampler = new Resampler(sampleRate, this.outputRate, mixed.length);
     }
-    this.beforeUs = (this.resampler.lagSamples * 1_000_000) / sampleRate;
-    const made = this.resampler.process(this.mixed, samples);
+    this.lagUs = (this.resampler.lagSamples * 1_000_000) / sampleRate;
+    const made = this.resampler.process(mixed, samples);
     this.output = this.resampler.output;
     return made;
   }
 
-  private mix(block: PcmBlock, speakers: readonly Speaker[]): void {
+  /** One or two channels that may be written to: the decoder's own may not. */
+  private mix(block: PcmBlock, speakers: readonly Speaker[]): readonly Float32Array[] {
     const { channels, samples } = block;
-    const [left, right] = this.mixed;
-    if (channels.length === 1 || (channels.length === 2 && right !== undefined)) {
-      left!.set(channels[0]!.subarray(0, samples));
-      right?.set((channels[1] ?? channels[0]!).subarray(0, samples));
-      return;
+    const { mixed } = this;
+    if (channels.length > mixed.length) {
+      if (this.mixer === null || !isSameLayout(this.speakers, speakers)) {
+        this.speakers = speakers;
+        this.mixer = new Downmixer(speakers, mixed.length === 1 ? 1 : 2);
+      }
+      return this.mixer.mix(block).channels;
     }
-    if (this.mixer === null || !isSameLayout(this.speakers, speakers)) {
-      this.speakers = speakers;
-      this.mixer = new Downmixer(speakers, right === undefined ? 1 : 2);
+    for (let c = 0; c < mixed.length; c++) {
+      if (mixed[c]!.length < samples) mixed[c] = new Float32Array(samples);
+      mixed[c]!.set((channels[c] ?? channels[0]!).subarray(0, samples));
     }
-    const down = this.mixer.mix(block).channels;
-    left!.set(down[0]!.subarray(0, samples));
-    right?.set(down[1]!.subarray(0, samples));
+    return mixed;
   }
 }
 
-/** Of sound that does not say what its channels are for: as AAC orders them. */
 function usualSpeakers(channels: number): readonly Speaker[] {
   return USUAL[channels] ?? Array.from({ length: channels }, (_, i) => (i % 2 === 0 ? 'L' : 'R'));
 }

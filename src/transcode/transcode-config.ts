@@ -66,15 +66,7 @@ export const soundRuleSection = section({
 
 /** What a converter goes by, from the values of `<sound>`. `cores` of the machine. */
 export function soundConverterSettings(
-  values: {
-    readonly workers: number;
-    readonly maxConversions: number;
-    readonly lingerMs: number;
-    readonly opusBitrate: number;
-    readonly opusComplexity: number;
-    readonly opusDtx: boolean;
-    readonly aacBitrate: number;
-  },
+  values: ReturnType<typeof soundSection.schema.parse>,
   cores: number,
 ): SoundConverterSettings {
   return {

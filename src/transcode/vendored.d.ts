@@ -6,7 +6,6 @@ declare module '*/mpg123-decoder/src/EmscriptenWasm.js' {
     readonly ready: Promise<void>;
     readonly HEAP: ArrayBuffer;
     malloc(bytes: number): number;
-    free(pointer: number): void;
     mpeg_frame_decoder_create(decoder: number, isGapless: 0 | 1): number;
     mpeg_frame_decoder_destroy(decoder: number): void;
     mpeg_decoder_feed(decoder: number, input: number, bytes: number): number;

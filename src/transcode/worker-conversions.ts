@@ -9,9 +9,9 @@ import {
   type FromWorker,
   GAPS,
   PROGRESS_COLUMNS,
+  queuedUsOf,
   TAKEN_US,
   type ToWorker,
-  USUAL_FRAME_US,
   WORK_US,
 } from './worker-messages.ts';
 
@@ -63,7 +63,7 @@ export class WorkerConversions {
         row = { takenUs: 0, workMs: 0 };
         progress.set(id, row);
       }
-      row.takenUs += durationUs > 0 ? durationUs : USUAL_FRAME_US;
+      row.takenUs += queuedUsOf(durationUs);
       const begin = performance.now();
       this.convertOne(
         id,

@@ -26,4 +26,11 @@ export const CONCEALED = 5;
 export const GAPS = 6;
 
 /** For how long a frame of unknown duration counts. */
-export const USUAL_FRAME_US = 20_000;
+const USUAL_FRAME_US = 20_000;
+/** The shortest frame of Opus. Publishers tell durations: those of nothing would make the queue one without end. */
+const SHORTEST_FRAME_US = 2500;
+
+/** What a frame that waits for the worker counts for, microseconds. */
+export function queuedUsOf(durationUs: number): number {
+  return durationUs > 0 ? Math.max(durationUs, SHORTEST_FRAME_US) : USUAL_FRAME_US;
+}

@@ -54,9 +54,7 @@ export class AacBits {
       return 0;
     }
     this.position = position + count;
-    const i = position >>> 3;
-    const word = (bytes[i]! << 24) | (bytes[i + 1]! << 16) | (bytes[i + 2]! << 8) | bytes[i + 3]!;
-    return (word << (position & 7)) >>> (32 - count);
+    return wordAt(bytes, position) >>> (32 - count);
   }
 
   flag(): boolean {
@@ -72,4 +70,11 @@ export class AacBits {
   align(): void {
     this.position = (this.position + 7) & ~7;
   }
+}
+
+/** The bits from `position` on at the top of a word of 32: 25 of them at least, zeros behind. */
+export function wordAt(bytes: Uint8Array, position: number): number {
+  const i = position >>> 3;
+  const word = (bytes[i]! << 24) | (bytes[i + 1]! << 16) | (bytes[i + 2]! << 8) | bytes[i + 3]!;
+  return word << (position & 7);
 }

@@ -7,6 +7,7 @@
 import { type AudioSpecificConfig, parseAudioSpecificConfig } from '../../codec/aac.ts';
 import { ProtocolError } from '../../util/errors.ts';
 import type { AudioDecoder, PcmBlock, Speaker } from '../pcm.ts';
+import { PcmBuffer } from '../pcm-buffer.ts';
 import { AacBits } from './aac-bits.ts';
 import { type BandTables, bandTables, type FrameLength } from './band-tables.ts';
 import {
@@ -38,16 +39,11 @@ const MAX_IMPLICIT_SBR_RATE = 24_000;
 const SBR_DELAY = 962;
 const MAX_COUPLINGS = 16;
 const NOISE_SEED = 0x1f2e_3d4c;
+const STEREO: readonly Speaker[] = ['L', 'R'];
 
 export interface AacDecoderOptions {
   /** Decodes spectral band replication and parametric stereo (the default), or the core alone at its own rate. */
   readonly hasSbr?: boolean;
-}
-
-class Block implements PcmBlock {
-  sampleRate = 0;
-  channels: Float32Array[] = [];
-  samples = 0;
 }
 
 export class AacDecoder implements AudioDecoder {
@@ -62,7 +58,9 @@ export class AacDecoder implements AudioDecoder {
   private readonly bank: FilterBank;
   private readonly noise: NoiseSource;
   private readonly mayHaveSbr: boolean;
-  private readonly block: Block;
+  private readonly speakers: readonly Speaker[];
+  /** Its arrays are those of the elements. */
+  private readonly block: PcmBuffer;
   private hasSbr: boolean;
   private hasStarted: boolean;
   private isClosed: boolean;
@@ -89,7 +87,8 @@ export class AacDecoder implements AudioDecoder {
     this.bank = new FilterBank(frameSamples);
     this.noise = new NoiseSource(NOISE_SEED);
     this.mayHaveSbr = options.hasSbr ?? true;
-    this.block = new Block();
+    this.speakers = this.elements.flatMap(({ layout }) => layout.speakers);
+    this.block = new PcmBuffer(0, 0);
     this.hasSbr = false;
     this.hasStarted = false;
     this.isClosed = false;
@@ -100,10 +99,10 @@ export class AacDecoder implements AudioDecoder {
 
   /** What each channel of the sound is for, in the order of the channels. */
   get channelLayout(): readonly Speaker[] {
-    if (this.elements.length === 1 && this.block.channels.length === 2) return ['L', 'R'];
-    return this.elements.flatMap(({ layout }) => layout.speakers);
+    return this.elements.length === 1 && this.block.channels.length === 2 ? STEREO : this.speakers;
   }
 
+  /** Samples of the output by which the sound comes later than the frame that carries it. */
   get delaySamples(): number {
     return this.hasSbr ? SBR_DELAY : 0;
   }

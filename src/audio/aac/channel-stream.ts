@@ -3,7 +3,7 @@
  * factors, pulses, noise shaping data, quantised spectrum. Reading gives false for what the standard forbids.
  * Leaves out: prediction (AAC Main), long term prediction (LTP), gain control (SSR): a stream with them is refused.
  */
-import type { AacBits } from './aac-bits.ts';
+import { type AacBits, wordAt } from './aac-bits.ts';
 import type { BandTables, FrameLength } from './band-tables.ts';
 import type { AacTools } from './counters.ts';
 import { EIGHT_SHORT, LONG_START, LONG_STOP, ONLY_LONG } from './filter-bank.ts';
@@ -18,7 +18,7 @@ export const INTENSITY_OUT_OF_PHASE = 14;
 export const INTENSITY_IN_PHASE = 15;
 
 /** Bands of a long window, or of up to eight groups of short ones, at most: 8 * 15. */
-const MAX_BANDS = 120;
+export const MAX_BANDS = 120;
 /** A scale factor of the Huffman book is the difference to the last one, plus 60. */
 const FACTOR_BIAS = 60;
 const NOISE_START_BITS = 9;
@@ -243,9 +243,7 @@ export function readScaleFactor(bits: AacBits): number {
     bits.position = bits.end + 1;
     return 0;
   }
-  const i = position >>> 3;
-  const word = (bytes[i]! << 24) | (bytes[i + 1]! << 16) | (bytes[i + 2]! << 8) | bytes[i + 3]!;
-  const entry = BOOKS[SCALE_FACTOR_BOOK]!.find(word << (position & 7));
+  const entry = BOOKS[SCALE_FACTOR_BOOK]!.find(wordAt(bytes, position));
   bits.position = position + (entry & 31);
   return (entry >> 5) - FACTOR_BIAS;
 }

@@ -6,7 +6,7 @@ import type { AacBits } from './aac-bits.ts';
 import type { BandTables, FrameLength } from './band-tables.ts';
 import { Channel } from './channel.ts';
 import { PAIR, SINGLE } from './channel-layout.ts';
-import { readScaleFactor, ZERO_BOOK } from './channel-stream.ts';
+import { MAX_BANDS, readScaleFactor, ZERO_BOOK } from './channel-stream.ts';
 import type { AacTools } from './counters.ts';
 import type { FilterBank } from './filter-bank.ts';
 import type { NoiseSource } from './noise.ts';
@@ -20,7 +20,6 @@ export const AS_SOUND = 2;
 const MAX_TARGETS = 8;
 /** A pair may take two. */
 const MAX_LISTS = 2 * MAX_TARGETS;
-const MAX_BANDS = 120;
 /** cc_l and cc_r: none says that both take the same gains. */
 const LEFT = 2;
 const RIGHT = 1;

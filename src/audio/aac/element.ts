@@ -6,14 +6,13 @@ import type { AacBits } from './aac-bits.ts';
 import type { BandTables, FrameLength } from './band-tables.ts';
 import { Channel } from './channel.ts';
 import { type LayoutElement, LOW_FREQUENCY, PAIR } from './channel-layout.ts';
+import { MAX_BANDS } from './channel-stream.ts';
 import type { AacTools } from './counters.ts';
 import type { FilterBank } from './filter-bank.ts';
 import type { NoiseSource } from './noise.ts';
 import type { SbrDecoder } from './sbr/sbr-decoder.ts';
 import { scaleSpectrum } from './scaling.ts';
 import { applyIntensity, applyMidSide, MASK_ALL, MASK_BY_BAND, MASK_NONE } from './stereo.ts';
-
-const MAX_BANDS = 120;
 
 export class AacElement {
   readonly type: number;

@@ -72,9 +72,9 @@ export class Fft {
   private stage2(x: Float64Array, y: Float64Array, part: number, stride: number, at: number): void {
     const w = this.twiddles;
     const step = 2 * stride * part;
+    const jump = 2 * stride;
     for (let p = 0; p < part; p++) {
-      const wr = w[at + 2 * p]!;
-      const wi = w[at + 2 * p + 1]!;
+      const t = at + 2 * p;
       let i = 2 * stride * p;
       let o = 4 * stride * p;
       for (let q = 0; q < stride; q++, i += 2, o += 2) {
@@ -84,10 +84,7 @@ export class Fft {
         const bi = x[i + step + 1]!;
         y[o] = ar + br;
         y[o + 1] = ai + bi;
-        const dr = ar - br;
-        const di = ai - bi;
-        y[o + 2 * stride] = dr * wr - di * wi;
-        y[o + 2 * stride + 1] = dr * wi + di * wr;
+        turn(y, o + jump, ar - br, ai - bi, w, t);
       }
     }
   }
@@ -127,12 +124,6 @@ export class Fft {
     const jump = 2 * stride;
     for (let p = 0; p < part; p++) {
       const t = at + 6 * p;
-      const w1r = w[t]!;
-      const w1i = w[t + 1]!;
-      const w2r = w[t + 2]!;
-      const w2i = w[t + 3]!;
-      const w3r = w[t + 4]!;
-      const w3i = w[t + 5]!;
       let i = 2 * stride * p;
       let o = 8 * stride * p;
       for (let q = 0; q < stride; q++, i += 2, o += 2) {
@@ -155,18 +146,9 @@ export class Fft {
         const bmi = dr - br;
         y[o] = acr + bdr;
         y[o + 1] = aci + bdi;
-        const r1 = amr + bmr;
-        const i1 = ami + bmi;
-        y[o + jump] = r1 * w1r - i1 * w1i;
-        y[o + jump + 1] = r1 * w1i + i1 * w1r;
-        const r2 = acr - bdr;
-        const i2 = aci - bdi;
-        y[o + 2 * jump] = r2 * w2r - i2 * w2i;
-        y[o + 2 * jump + 1] = r2 * w2i + i2 * w2r;
-        const r3 = amr - bmr;
-        const i3 = ami - bmi;
-        y[o + 3 * jump] = r3 * w3r - i3 * w3i;
-        y[o + 3 * jump + 1] = r3 * w3i + i3 * w3r;
+        turn(y, o + jump, amr + bmr, ami + bmi, w, t);
+        turn(y, o + 2 * jump, acr - bdr, aci - bdi, w, t + 2);
+        turn(y, o + 3 * jump, amr - bmr, ami - bmi, w, t + 4);
       }
     }
   }

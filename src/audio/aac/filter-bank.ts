@@ -2,6 +2,7 @@
  * Filter bank of AAC: ISO/IEC 14496-3 4.6.11. Windows (sine and Kaiser-Bessel derived), the four window sequences,
  * overlap and add. Leaves out: gain control (AAC SSR).
  */
+import { besselI0 } from '../bessel.ts';
 import type { FrameLength } from './band-tables.ts';
 import { Imdct } from './imdct.ts';
 
@@ -26,23 +27,12 @@ function kaiserWindow(length: number, alpha: number): Float64Array {
   let sum = 0;
   for (let i = 0; i <= length; i++) {
     const x = (2 * i) / length - 1;
-    sum += bessel(Math.PI * alpha * Math.sqrt(1 - x * x));
+    sum += besselI0(Math.PI * alpha * Math.sqrt(1 - x * x));
     sums[i] = sum;
   }
   const window = new Float64Array(length);
   for (let i = 0; i < length; i++) window[i] = Math.sqrt(sums[i]! / sum);
   return window;
-}
-
-/** Modified Bessel function of the first kind, order zero. */
-function bessel(x: number): number {
-  let term = 1;
-  let sum = 1;
-  for (let k = 1; term > sum * 1e-18; k++) {
-    term *= (x / (2 * k)) ** 2;
-    sum += term;
-  }
-  return sum;
 }
 
 interface Windows {

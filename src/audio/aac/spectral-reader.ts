@@ -2,7 +2,7 @@
  * Noiseless decoding of the spectrum: spectral_data of ISO/IEC 14496-3 4.4.2.7 and 4.6.3, all eleven codebooks. The one
  * place where most bits of a stream are read.
  */
-import type { AacBits } from './aac-bits.ts';
+import { type AacBits, wordAt } from './aac-bits.ts';
 import type { ChannelStream } from './channel-stream.ts';
 import { BOOKS, type HuffmanBook, PAIR_BIAS, QUAD_BIAS } from './huffman.ts';
 
@@ -48,9 +48,7 @@ function readSignedQuads(bits: AacBits, book: HuffmanBook, out: Int16Array, from
   const { bytes } = bits;
   let { position } = bits;
   for (let k = from; k < to; k += 4) {
-    const i = position >>> 3;
-    const word = (bytes[i]! << 24) | (bytes[i + 1]! << 16) | (bytes[i + 2]! << 8) | bytes[i + 3]!;
-    const entry = book.find(word << (position & 7));
+    const entry = book.find(wordAt(bytes, position));
     position += entry & 31;
     out[k] = ((entry >> 5) & 3) - QUAD_BIAS;
     out[k + 1] = ((entry >> 7) & 3) - QUAD_BIAS;
@@ -64,9 +62,7 @@ function readQuads(bits: AacBits, book: HuffmanBook, out: Int16Array, from: numb
   const { bytes } = bits;
   let { position } = bits;
   for (let k = from; k < to; k += 4) {
-    const i = position >>> 3;
-    let word = (bytes[i]! << 24) | (bytes[i + 1]! << 16) | (bytes[i + 2]! << 8) | bytes[i + 3]!;
-    word <<= position & 7;
+    let word = wordAt(bytes, position);
     const entry = book.find(word);
     const length = entry & 31;
     position += length;
@@ -86,9 +82,7 @@ function readSignedPairs(bits: AacBits, book: HuffmanBook, out: Int16Array, from
   const { bytes } = bits;
   let { position } = bits;
   for (let k = from; k < to; k += 2) {
-    const i = position >>> 3;
-    const word = (bytes[i]! << 24) | (bytes[i + 1]! << 16) | (bytes[i + 2]! << 8) | bytes[i + 3]!;
-    const entry = book.find(word << (position & 7));
+    const entry = book.find(wordAt(bytes, position));
     position += entry & 31;
     out[k] = ((entry >> 5) & 31) - PAIR_BIAS;
     out[k + 1] = (entry >> 10) - PAIR_BIAS;
@@ -100,9 +94,7 @@ function readPairs(bits: AacBits, book: HuffmanBook, out: Int16Array, from: numb
   const { bytes } = bits;
   let { position } = bits;
   for (let k = from; k < to; k += 2) {
-    const i = position >>> 3;
-    let word = (bytes[i]! << 24) | (bytes[i + 1]! << 16) | (bytes[i + 2]! << 8) | bytes[i + 3]!;
-    word <<= position & 7;
+    let word = wordAt(bytes, position);
     const entry = book.find(word);
     const length = entry & 31;
     position += length;
@@ -132,9 +124,7 @@ function readEscapedPairs(
   const { bytes } = bits;
   for (let k = from; k < to; k += 2) {
     const { position } = bits;
-    const i = position >>> 3;
-    let word = (bytes[i]! << 24) | (bytes[i + 1]! << 16) | (bytes[i + 2]! << 8) | bytes[i + 3]!;
-    word <<= position & 7;
+    let word = wordAt(bytes, position);
     const entry = book.find(word);
     const length = entry & 31;
     let first = (entry >> 5) & 31;

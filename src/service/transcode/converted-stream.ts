@@ -4,25 +4,29 @@
  * dies again and again, players are told why.
  */
 import type { SessionDetails } from '../../access/session-registry.ts';
-import { type CodecConfig, isSameConfig } from '../../codec/codec-config.ts';
+import { isSameConfig } from '../../codec/codec-config.ts';
 import { CODECS } from '../../codec/codec-id.ts';
-import { FRAME_CONFIG, FRAME_KEY, type Frame } from '../../media/frame.ts';
+import { FRAME_KEY, type Frame } from '../../media/frame.ts';
 import type { FrameConsumer } from '../../media/frame-consumer.ts';
 import type { OnDemandSource } from '../../media/on-demand.ts';
 import type { Publication } from '../../media/publication.ts';
 import type { Stream } from '../../media/stream.ts';
 import type { StreamHub } from '../../media/stream-hub.ts';
 import type { StreamKey } from '../../media/stream-key.ts';
-import { defaultTrack, makeTrack, type Track } from '../../media/track.ts';
+import { defaultTrack, type Track } from '../../media/track.ts';
 import type { PictureTarget } from '../../runtime/video-conversions.ts';
 import { ProtocolError, RejectedError } from '../../util/errors.ts';
 import { randomId } from '../../util/id.ts';
 import type { Logger } from '../../util/log.ts';
+import { isInMatroska } from '../../wire/matroska/live-writer.ts';
+import { ConvertedOutput } from './converted-output.ts';
 import { ffmpegArguments, type PictureJob } from './ffmpeg-arguments.ts';
 import type { FoundEncoder } from './ffmpeg-program.ts';
 import type { FfmpegRun, FfmpegRunEvents } from './ffmpeg-run.ts';
-import { JoinedOutput } from './joined-output.ts';
 import { PictureEncoder } from './picture-encoder.ts';
+
+/** What it needs of a child process. */
+type Child = Pick<FfmpegRun, 'pid' | 'waitingBytes' | 'write' | 'stop'>;
 
 /** What it needs of the server. */
 export interface ConversionTools {
@@ -33,7 +37,7 @@ export interface ConversionTools {
   after(delayMs: number, run: () => void): { cancel(): void };
   every(periodMs: number, run: () => void): { cancel(): void };
   findEncoder(target: PictureTarget): Promise<FoundEncoder>;
-  spawn(program: string, args: readonly string[], events: FfmpegRunEvents): FfmpegRun;
+  spawn(program: string, args: readonly string[], events: FfmpegRunEvents): Child;
   settings(): { readonly bitrate: number; readonly preset: string };
   /** It begins; '' or why it must not. */
   onStart(conversion: ConvertedStream): string;
@@ -80,16 +84,13 @@ export class ConvertedStream implements OnDemandSource, FrameConsumer {
   private detach: (() => void) | null = null;
   private track: Track | null = null;
   private kept: Frame[] = [];
-  private sounds: readonly Track[] = [];
   private job: PictureJob | null = null;
-  private run: FfmpegRun | null = null;
+  private run: Child | null = null;
   private encoder: PictureEncoder | null = null;
   private runSinceUs = 0;
   private failures = 0;
   private isSlowTold = false;
-  private outConfig: CodecConfig | null = null;
-  private publication: Publication | null = null;
-  private readonly joined: JoinedOutput;
+  private readonly output: ConvertedOutput;
   private look: { cancel(): void } | null = null;
   private retry: { cancel(): void } | null = null;
   private picturesBefore = 0;
@@ -103,7 +104,7 @@ export class ConvertedStream implements OnDemandSource, FrameConsumer {
     this.sinceMs = tools.wallMs();
     this.description = `${source.text} as ${CODECS[target].label}, by ffmpeg`;
     this.log = tools.log.child(this.id, { stream: key.text, source: source.text });
-    this.joined = new JoinedOutput((frame) => this.write(frame));
+    this.output = new ConvertedOutput(() => this.publish());
   }
 
   get keepsTrying(): boolean {
@@ -166,15 +167,13 @@ export class ConvertedStream implements OnDemandSource, FrameConsumer {
     this.detach = null;
     this.stream = null;
     this.track = null;
-    if (this.publication !== null) this.log.info('transcode.stopped', { cause: reason });
-    this.publication?.end(reason);
-    this.publication = null;
+    if (this.output.isPublished) this.log.info('transcode.stopped', { cause: reason });
+    this.output.end(reason);
     this.tools.onStop(this);
   }
 
   onTracks(tracks: readonly Track[]): void {
-    this.sounds = tracks.filter(({ kind }) => kind !== 'video');
-    if (this.publication !== null) for (const sound of this.sounds) this.publication.setTrack(sound);
+    this.output.setSounds(tracks.filter(({ kind }) => kind !== 'video'));
     const track = defaultTrack(tracks, 'video');
     // A publisher that comes back announces one after the other.
     if (track === undefined) return;
@@ -188,25 +187,28 @@ export class ConvertedStream implements OnDemandSource, FrameConsumer {
 
   onFrame(frame: Frame): void {
     const { track, encoder } = this;
-    if (frame.trackId === track?.id) {
-      if (encoder !== null) this.feed(encoder, frame);
-      else this.keep(frame);
-    } else if (this.sounds.some(({ id }) => id === frame.trackId)) {
-      this.joined.sound(frame, this.tools.nowUs());
+    const nowUs = this.tools.nowUs();
+    if (frame.trackId !== track?.id) {
+      this.output.sound(frame, nowUs);
+    } else if (encoder === null) {
+      this.keep(frame);
+    } else {
+      this.bytesFed += frame.payload.length;
+      encoder.push(frame, nowUs);
     }
   }
 
   /** Where the stream caches nothing. */
   private keep(frame: Frame): void {
-    const isKey = (frame.flags & FRAME_KEY) !== 0;
-    if (isKey) this.kept = [];
-    if (isKey || (this.kept.length > 0 && this.kept.length < MAX_KEPT)) this.kept.push(frame);
-    if (isKey) this.begin();
-  }
-
-  private feed(encoder: PictureEncoder, frame: Frame): void {
-    this.bytesFed += frame.payload.length;
-    encoder.push(frame, this.tools.nowUs());
+    if ((frame.flags & FRAME_KEY) !== 0) {
+      this.kept = [frame];
+      this.begin();
+    } else if (this.kept.length >= MAX_KEPT) {
+      // What follows them could not be decoded without those that are left out: the next key frame is waited for.
+      this.kept = [];
+    } else if (this.kept.length > 0) {
+      this.kept.push(frame);
+    }
   }
 
   /** The publisher may come back. */
@@ -224,6 +226,11 @@ export class ConvertedStream implements OnDemandSource, FrameConsumer {
   private begin(): void {
     if (!this.isRunning || this.isStarting || this.run !== null || this.track === null) return;
     if (this.cached().length === 0) return;
+    const { codec } = this.track.config;
+    if (!isInMatroska(codec)) {
+      this.fail(`${this.key.text} cannot be made: ${CODECS[codec].label} cannot be converted.`);
+      return;
+    }
     this.isStarting = true;
     this.retry?.cancel();
     void this.tools
@@ -234,7 +241,10 @@ export class ConvertedStream implements OnDemandSource, FrameConsumer {
         if (found.reason !== '') this.fail(`${this.key.text} cannot be made: ${found.reason}.`);
         else this.startRun(found);
       })
-      .catch((error: unknown) => this.tools.onFault(error));
+      .catch((error: unknown) => {
+        this.isStarting = false;
+        this.tools.onFault(error);
+      });
   }
 
   /** Pictures since the last key frame. */
@@ -261,23 +271,23 @@ export class ConvertedStream implements OnDemandSource, FrameConsumer {
       frameRate,
       target: this.target,
       encoder: name,
-      fromUs: PictureEncoder.fromTime(first, newest, this.target),
+      fromUs: PictureEncoder.toldTime(newest.pts, first.pts, this.target),
       ...this.tools.settings(),
     };
     this.job = job;
     this.runSinceUs = this.tools.nowUs();
-    const run = this.tools.spawn(program, ffmpegArguments(job), {
-      onOutput: (bytes) => this.onOutput(run, bytes),
-      onEnd: (complaint) => this.onRunEnd(run, complaint),
-    });
+    const run = this.spawn(program, job);
+    if (run === null) return;
     this.run = run;
     const encoder = new PictureEncoder(
       run,
       this.target,
       config,
       frameRate,
-      first,
-      (flags, ptsUs, captureUs, payload, made) => this.onPicture(flags, ptsUs, captureUs, payload, made),
+      first.pts,
+      (flags, ptsUs, captureUs, payload, made) => {
+        if (this.track !== null) this.output.picture(this.track, flags, ptsUs, captureUs, payload, made);
+      },
       () => this.onSlow(),
     );
     this.encoder = encoder;
@@ -292,7 +302,21 @@ export class ConvertedStream implements OnDemandSource, FrameConsumer {
     for (const frame of frames) encoder.push(frame, nowUs, frame.pts < newest.pts);
   }
 
-  private onOutput(run: FfmpegRun, bytes: Buffer): void {
+  /** Null when the system has no room for it: it is tried again later. */
+  private spawn(program: string, job: PictureJob): Child | null {
+    try {
+      const run = this.tools.spawn(program, ffmpegArguments(job), {
+        onOutput: (bytes) => this.onOutput(run, bytes),
+        onEnd: (complaint) => this.onRunEnd(run, complaint),
+      });
+      return run;
+    } catch (error) {
+      this.lose(`it could not be started (${error instanceof Error ? error.message : String(error)})`);
+      return null;
+    }
+  }
+
+  private onOutput(run: Child, bytes: Buffer): void {
     if (run !== this.run) return;
     this.bytesMade += bytes.length;
     try {
@@ -303,7 +327,7 @@ export class ConvertedStream implements OnDemandSource, FrameConsumer {
     }
   }
 
-  private onRunEnd(run: FfmpegRun, complaint: string): void {
+  private onRunEnd(run: Child, complaint: string): void {
     if (run === this.run) this.lose(complaint);
   }
 
@@ -346,44 +370,11 @@ export class ConvertedStream implements OnDemandSource, FrameConsumer {
     });
   }
 
-  private onPicture(
-    flags: number,
-    ptsUs: number,
-    captureUs: number,
-    payload: Uint8Array,
-    config: CodecConfig,
-  ): void {
-    const publication = this.publication ?? this.publish();
-    if (publication === null || this.track === null) return;
-    const marked = this.announce(publication, this.track, config) ? flags | FRAME_CONFIG : flags;
-    if (!this.joined.picture(ptsUs)) return;
-    const ms = ptsUs / 1000;
-    publication.write(this.track.id, marked, ms, ms, 0, payload, config, captureUs);
-  }
-
-  /** True when pictures were of another config before. */
-  private announce(
-    publication: Publication,
-    { id, wireIndex, language }: Track,
-    config: CodecConfig,
-  ): boolean {
-    const before = this.outConfig;
-    if (before === config) return false;
-    this.outConfig = config;
-    publication.setTrack(makeTrack(id, config, wireIndex, language));
-    if (before === null) for (const sound of this.sounds) publication.setTrack(sound);
-    return before !== null && !isSameConfig(before, config);
-  }
-
-  private write({ trackId, flags, dts, pts, duration, payload, config, captureTime }: Frame): void {
-    this.publication?.write(trackId, flags, dts / 1000, pts / 1000, duration, payload, config, captureTime);
-  }
-
   private publish(): Publication | null {
     const { hub } = this.tools;
     const source = this.stream === null ? null : hub.publisherOf(this.stream);
     try {
-      const publication = hub.publish(this.key, {
+      return hub.publish(this.key, {
         id: this.id,
         protocol: 'transcode',
         remote: this.remote,
@@ -393,8 +384,6 @@ export class ConvertedStream implements OnDemandSource, FrameConsumer {
         requestKeyFrame: () => this.encoder?.wantKey(),
         revoke: (reason) => this.close(reason),
       });
-      this.publication = publication;
-      return publication;
     } catch (error) {
       if (!(error instanceof RejectedError)) throw error;
       this.fail(error.message);
@@ -411,7 +400,7 @@ export class ConvertedStream implements OnDemandSource, FrameConsumer {
   }
 
   get dropped(): number {
-    return this.droppedBefore + (this.encoder?.dropped ?? 0) + this.joined.latePictures;
+    return this.droppedBefore + (this.encoder?.dropped ?? 0) + this.output.latePictures;
   }
 
   details(): SessionDetails {

@@ -37,13 +37,14 @@ export const ENCODERS: Readonly<Record<PictureTarget, readonly string[]>> = {
 export const TICKS: Readonly<Record<PictureTarget, number>> = { h264: 1_000_000, vp8: 1000 };
 
 const BITS_PER_PIXEL = 0.0965;
-const DEFAULT_FRAME_RATE = 30;
+/** Where the source does not tell. */
+export const DEFAULT_FRAME_RATE = 30;
 const MIN_KBPS = 300;
 /** Key frames are asked for by times. */
 const NO_KEY_BY_ITSELF = '100000';
 
 export function ffmpegArguments(job: PictureJob): string[] {
-  const { target, codec, fromUs } = job;
+  const { target, codec } = job;
   return [
     ...['-hide_banner', '-loglevel', 'error', '-nostats', '-nostdin', '-protocol_whitelist', 'pipe'],
     // Nothing is to be found out about the input: it begins at once.
@@ -51,7 +52,7 @@ export function ffmpegArguments(job: PictureJob): string[] {
     // Threads that decode whole pictures side by side delay each of them.
     ...['-thread_type', 'slice', ...(codec === 'av1' ? ['-flags', 'low_delay'] : [])],
     ...['-copyts', '-f', 'matroska', '-i', 'pipe:0', '-map', '0:v:0', '-an', '-sn', '-dn'],
-    ...['-vf', filters(job, fromUs), '-pix_fmt', 'yuv420p'],
+    ...['-vf', filters(job), '-pix_fmt', 'yuv420p'],
     ...['-fps_mode', 'passthrough', '-enc_time_base', `1:${TICKS[target]}`],
     ...['-force_key_frames', `expr:mod(round(t*${TICKS[target]}),2)`, '-g', NO_KEY_BY_ITSELF],
     ...encoderArguments(job),
@@ -63,7 +64,7 @@ export function ffmpegArguments(job: PictureJob): string[] {
   ];
 }
 
-function filters({ width, height }: PictureJob, fromUs: number): string {
+function filters({ width, height, fromUs }: PictureJob): string {
   // Encoders of 4:2:0 want even sizes.
   const crop = width % 2 === 0 && height % 2 === 0 ? '' : ',crop=trunc(iw/2)*2:trunc(ih/2)*2';
   return `select=gte(t\\,${((fromUs - 1) / 1_000_000).toFixed(6)})${crop}`;

@@ -1,5 +1,6 @@
 /** Which ffmpeg the machine has, and which encoders are in it. */
 import { execFile } from 'node:child_process';
+import { CODECS } from '../../codec/codec-id.ts';
 import { findProgram } from '../../runtime/find-program.ts';
 import type { PictureTarget } from '../../runtime/video-conversions.ts';
 import { ENCODERS } from './ffmpeg-arguments.ts';
@@ -8,7 +9,6 @@ import { ENCODERS } from './ffmpeg-arguments.ts';
 const KEPT_US = 30_000_000;
 const TIME_LIMIT_MS = 10_000;
 const MAX_LIST_BYTES = 1024 * 1024;
-const LABELS: Readonly<Record<PictureTarget, string>> = { h264: 'H.264', vp8: 'VP8' };
 
 /** `reason`: '' or why there is none, first letter in lower case, no full stop. */
 export interface FoundEncoder {
@@ -39,7 +39,11 @@ export class FfmpegProgram {
     const encoder = ENCODERS[target].find((name) => encoders.has(name)) ?? '';
     if (reason !== '' || encoder !== '') return { program, encoder, reason };
     const names = ENCODERS[target].join(' or ');
-    return { program, encoder, reason: `${program} cannot encode ${LABELS[target]} (it has no ${names})` };
+    return {
+      program,
+      encoder,
+      reason: `${program} cannot encode ${CODECS[target].label} (it has no ${names})`,
+    };
   }
 
   private look(path: string): Look['found'] {

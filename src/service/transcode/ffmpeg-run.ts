@@ -3,7 +3,7 @@
  * has groups of processes it is one of its own, so that what a wrapper starts ends with it. When the server itself dies, its
  * input ends, and so does it.
  */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 
 const MAX_COMPLAINT_CHARACTERS = 1000;
 const HAS_GROUPS = process.platform !== 'win32';
@@ -15,7 +15,7 @@ export interface FfmpegRunEvents {
 }
 
 export class FfmpegRun {
-  private readonly child: ChildProcessWithoutNullStreams;
+  private readonly child: ChildProcess;
   /** Resolves when it is gone. */
   readonly ended: Promise<void>;
   private complaint = '';
@@ -23,7 +23,7 @@ export class FfmpegRun {
   private isStopped = false;
 
   constructor(program: string, args: readonly string[], events: FfmpegRunEvents) {
-    const child = spawn(program, args, {
+    const child: ChildProcess = spawn(program, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
       shell: false,
       windowsHide: true,
@@ -40,14 +40,15 @@ export class FfmpegRun {
       child.on('error', (error) => end(error.message));
       child.on('close', (code, signal) => end(`it ended with ${signal ?? code}`));
     });
-    child.stdout.on('data', (bytes: Buffer) => {
+    // A system without another descriptor gives no pipes: an error follows.
+    child.stdout?.on('data', (bytes: Buffer) => {
       if (!this.isStopped) events.onOutput(bytes);
     });
-    child.stderr.on('data', (bytes: Buffer) => {
+    child.stderr?.on('data', (bytes: Buffer) => {
       this.complaint = (this.complaint + bytes.toString('utf8')).slice(-MAX_COMPLAINT_CHARACTERS);
     });
     // It may end before it has read everything: then its end tells.
-    child.stdin.on('error', () => undefined);
+    child.stdin?.on('error', () => undefined);
   }
 
   /** 0 when it could not be started. */
@@ -57,13 +58,13 @@ export class FfmpegRun {
 
   /** Bytes that it has not taken. */
   get waitingBytes(): number {
-    return this.child.stdin.writableLength;
+    return this.child.stdin?.writableLength ?? 0;
   }
 
   /** The bytes are not copied, and must not change. */
   write(head: Uint8Array, body: Uint8Array | null): void {
-    if (this.isOver || this.isStopped) return;
     const { stdin } = this.child;
+    if (this.isOver || this.isStopped || !stdin) return;
     stdin.cork();
     stdin.write(head);
     if (body !== null) stdin.write(body);

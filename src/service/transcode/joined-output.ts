@@ -56,6 +56,6 @@ export class JoinedOutput {
       this.send(frame);
       count++;
     }
-    held.splice(0, count);
+    if (count > 0) held.splice(0, count);
   }
 }

@@ -12,7 +12,7 @@ import type { PictureTarget } from '../../runtime/video-conversions.ts';
 import { FlvTagReader } from '../../wire/flv/tag-reader.ts';
 import { IvfReader } from '../../wire/ivf/ivf-reader.ts';
 import { matroskaHeader, matroskaPictureHeader } from '../../wire/matroska/live-writer.ts';
-import { TICKS } from './ffmpeg-arguments.ts';
+import { DEFAULT_FRAME_RATE, TICKS } from './ffmpeg-arguments.ts';
 import { PictureTimes } from './picture-times.ts';
 
 /** Where the bytes of the program go and come from. */
@@ -42,7 +42,6 @@ const GOOD_BEHIND_S = 0.5;
 const DECODER_DEPTH = 16;
 /** A program that has given nothing for this long, and got nothing, has nothing more to give. */
 const RESTED_US = 2_000_000;
-const DEFAULT_FRAME_RATE = 30;
 /** Holds the frames since a key frame as streams keep them. */
 const MAX_WAITING_BYTES = 32 * 1024 * 1024;
 /** Times of FLV are 31 bits of milliseconds as FFmpeg writes them. */
@@ -59,9 +58,10 @@ export class PictureEncoder {
   private readonly output: PictureOutput;
   private readonly onSlow: () => void;
   private readonly times: PictureTimes;
+  private readonly target: PictureTarget;
   private readonly tickUs: number;
   private readonly frameRate: number;
-  private readonly baseUs: number;
+  private readonly firstUs: number;
   private readonly reader: { receive(bytes: Uint8Array): void };
   private config: CodecConfig;
   private lastKeyUs: number;
@@ -72,38 +72,37 @@ export class PictureEncoder {
   private unansweredUs = 0;
   private lastOutUs = 0;
 
+  /** `frameRate`: pictures per second; 0 = not known. `firstUs`: time of the first picture. */
   constructor(
     program: PictureProgram,
     target: PictureTarget,
     source: CodecConfig,
     frameRate: number,
-    first: Frame,
+    firstUs: number,
     output: PictureOutput,
     onSlow: () => void,
   ) {
     this.program = program;
     this.output = output;
     this.onSlow = onSlow;
-    this.tickUs = 1_000_000 / TICKS[target];
-    this.baseUs = first.pts;
+    this.target = target;
+    this.tickUs = tickUsOf(target);
+    this.firstUs = firstUs;
     this.lastKeyUs = Number.NaN;
     this.times = new PictureTimes(target === 'h264' ? FLV_WRAP_US : 0);
     this.config = configFromRecord('vp8', NO_RECORD);
-    this.frameRate = source.frameRate || frameRate || DEFAULT_FRAME_RATE;
+    this.frameRate = frameRate || DEFAULT_FRAME_RATE;
     this.reader = target === 'h264' ? this.flvReader() : new IvfReader((us, bytes) => this.take(us, bytes));
-    program.write(matroskaHeader({ ...source, frameRate: source.frameRate || frameRate }), null);
+    program.write(matroskaHeader({ ...source, frameRate }), null);
   }
 
-  /** The program's time for one of the stream's timeline, rounded to an even number of ticks. */
-  private toldTime(ptsUs: number): number {
-    const step = 2 * this.tickUs;
-    return Math.max(0, Math.round((ptsUs - this.baseUs + LEAD_US) / step) * step);
-  }
-
-  /** Time of the newest frame that is known when it begins, as the program is to be told (`PictureJob.fromUs`). */
-  static fromTime(first: Frame, newest: Frame, target: PictureTarget): number {
-    const step = 2_000_000 / TICKS[target];
-    return Math.max(0, Math.round((newest.pts - first.pts + LEAD_US) / step) * step);
+  /**
+   * What the program is told for a time of the stream's timeline: an even number of ticks. `PictureJob.fromUs` is that of
+   * the newest picture that is known at the beginning.
+   */
+  static toldTime(ptsUs: number, firstUs: number, target: PictureTarget): number {
+    const step = 2 * tickUsOf(target);
+    return Math.max(0, Math.round((ptsUs - firstUs + LEAD_US) / step) * step);
   }
 
   /** The picture that comes next is to be a key frame. */
@@ -131,7 +130,7 @@ export class PictureEncoder {
     }
     this.lastPushUs = nowUs;
     if (this.unansweredUs === 0) this.unansweredUs = nowUs;
-    let toldUs = this.toldTime(frame.pts);
+    let toldUs = PictureEncoder.toldTime(frame.pts, this.firstUs, this.target);
     if (!isDecodedOnly) {
       this.times.put(toldUs, frame.pts, frame.captureTime);
       if (this.isKeyDue(frame.pts)) {
@@ -201,4 +200,8 @@ export class PictureEncoder {
     this.pictures++;
     this.output(flags, known.ptsUs, known.captureUs, payload, config);
   }
+}
+
+function tickUsOf(target: PictureTarget): number {
+  return 1_000_000 / TICKS[target];
 }

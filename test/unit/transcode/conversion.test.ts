@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { aacRate, buildAudioSpecificConfig } from '../../../src/codec/aac.ts';
+import { L16Decoder } from '../../../src/audio/l16-pcm.ts';
 import type { CodecConfig } from '../../../src/codec/codec-config.ts';
 import { configFromRecord } from '../../../src/codec/describe-config.ts';
 import type { SoundTarget } from '../../../src/media/sound-conversion.ts';
+import { Conversion } from '../../../src/transcode/conversion.ts';
 import { openConversion } from '../../../src/transcode/sound-codecs.ts';
 import { configOfPlan, planSound, reasonAgainstSound } from '../../../src/transcode/sound-plan.ts';
+import { readAacClip } from '../../support/aac-clips.ts';
 import {
   centreOfEnergy,
   channelOf,
@@ -220,25 +221,20 @@ test('damage costs concealment, never an exception', async () => {
   }
 });
 
-/** Frames of an ADTS file, described as their headers do: by the core alone. */
-function adtsSource(name: string): SoundSource {
-  const bytes = readFileSync(new URL(`../../vectors/he-aac/${name}`, import.meta.url));
-  const rate = aacRate((bytes[2]! >> 2) & 15);
-  const channels = ((bytes[2]! & 1) << 2) | (bytes[3]! >> 6);
-  const frames: SoundFrame[] = [];
-  for (let at = 0; at + 7 < bytes.length; ) {
-    const size = ((bytes[at + 3]! & 3) << 11) | (bytes[at + 4]! << 3) | (bytes[at + 5]! >> 5);
-    const ptsUs = BASE_US + Math.round((frames.length * 1024e6) / rate);
-    const durationUs = Math.round(1024e6 / rate);
-    frames.push({ ptsUs, durationUs, payload: bytes.subarray(at + 7, at + size) });
-    at += size;
-  }
-  return { name, config: configFromRecord('aac', buildAudioSpecificConfig(2, rate, channels)), frames };
+/** A clip, described as its headers do: by the core alone. */
+function clipSource(name: string): SoundSource {
+  const { config, coreRate, packets } = readAacClip(name);
+  const frames = packets.map((payload, i) => ({
+    ptsUs: BASE_US + Math.round((i * 1024e6) / coreRate),
+    durationUs: Math.round(1024e6 / coreRate),
+    payload,
+  }));
+  return { name, config: configFromRecord('aac', config), frames };
 }
 
 test('HE-AAC that only its frames tell of: rate and channels change in mid-stream, the sound goes on', async () => {
-  for (const name of ['v1-48k-stereo.aac', 'v1-44k-stereo.aac', 'v2-48k.aac', 'v1-32k-mono.aac']) {
-    const source = adtsSource(name);
+  for (const name of ['v1-48k-stereo', 'v1-44k-stereo', 'v2-48k', 'v1-32k-mono']) {
+    const source = clipSource(name);
     const result = await convert(source, 'opus');
     assert.deepEqual(result.counts, { damaged: 0, concealed: 0, gaps: 0 }, name);
     assert.equal(result.config.channels, 2);
@@ -259,4 +255,37 @@ test('what lies before the zero of the timeline is left out', async () => {
     const { packets } = await convert(source, target, frames);
     assert.ok(packets[0]!.ptsUs >= 0 && packets[0]!.ptsUs <= 20_000, String(packets[0]!.ptsUs));
   }
+});
+
+test('a frame that the encoder cannot take counts as damaged', () => {
+  const decoder = new L16Decoder(48_000, 1);
+  let frame = 0;
+  let errors = 0;
+  const packets: number[] = [];
+  const conversion = new Conversion(
+    decoder,
+    {
+      sampleRate: 48_000,
+      channels: 1,
+      frameSamples: 960,
+      leadSamples: 0,
+      get packetFrame() {
+        return frame - 1;
+      },
+      get errors() {
+        return errors;
+      },
+      encode: () => {
+        if (++frame !== 2) return Uint8Array.of(frame);
+        errors++;
+        return null;
+      },
+      close: () => undefined,
+    },
+    (ptsUs) => packets.push(ptsUs),
+    () => [],
+  );
+  for (let i = 0; i < 3; i++) conversion.push(BASE_US + i * 20_000, 20_000, new Uint8Array(1920), 0);
+  assert.deepEqual(packets, [BASE_US, BASE_US + 40_000]);
+  assert.equal(conversion.damaged, 1);
 });

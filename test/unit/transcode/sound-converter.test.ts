@@ -144,6 +144,14 @@ test('a worker that cannot keep up: frames are dropped, and one that hangs is en
   });
 });
 
+test('frames that say that they are next to nothing long have a bound too', () => {
+  const { converter } = rig(fakeWorkers().startWorker);
+  const conversion = converter.open(L16, 'opus', new Output());
+  for (let i = 0; i < 5000; i++) conversion.push(1_000_000 + i, 1, FRAME, 0);
+  // Ten seconds of the shortest frames that there are, and the one that makes it too many.
+  assert.equal(converter.list()[0]?.framesDropped, 5000 - 4001);
+});
+
 interface FakeWorker {
   readonly received: ToWorker[];
   answer(message: FromWorker): void;

@@ -2,11 +2,11 @@
  * The frequency bands of SBR, ISO/IEC 14496-3 4.6.18.3: master, high and low resolution, noise floor and limiter tables
  * as borders in QMF subbands (0 to 64), and the patches that the high band is made of (4.6.18.6.3).
  */
+import { NOISE_BANDS } from './channel-data.ts';
 import type { SbrHeader } from './sbr-header.ts';
 
 /** The standard allows 48 bands. */
 const MAX_BANDS = 48;
-const MAX_NOISE_BANDS = 5;
 /** The standard allows 5; streams of its own conformance suite have 6. */
 const MAX_PATCHES = 6;
 
@@ -49,7 +49,7 @@ export class FrequencyTables {
     this.highCount = 0;
     this.low = new Uint8Array(MAX_BANDS + 1);
     this.lowCount = 0;
-    this.noise = new Uint8Array(MAX_NOISE_BANDS + 1);
+    this.noise = new Uint8Array(NOISE_BANDS + 1);
     this.noiseCount = 0;
     this.limiter = new Uint8Array(MAX_BANDS + MAX_PATCHES + 1);
     this.limiterCount = 0;
@@ -203,7 +203,7 @@ export class FrequencyTables {
     low[0] = high[0]!;
     for (let i = 1; i <= this.lowCount; i++) low[i] = high[2 * i - odd]!;
     const noiseCount = Math.max(1, Math.round(header.noiseBands * Math.log2(k2 / this.kx)));
-    if (noiseCount > MAX_NOISE_BANDS) return false;
+    if (noiseCount > NOISE_BANDS) return false;
     this.noiseCount = noiseCount;
     noise[0] = low[0]!;
     let at = 0;

@@ -4,8 +4,7 @@
  */
 import { BANDS, NOISE_BANDS } from './channel-data.ts';
 import type { FrequencyTables } from './frequency-tables.ts';
-
-const LOW_BANDS = 32;
+import { LOW_BANDS } from './qmf-analysis.ts';
 
 /** Table 4.158: chirp factor by bs_invf_mode; 0.6 on the way between modes 0 and 1. */
 const CHIRPS = [0, 0.75, 0.9, 0.98];
@@ -64,10 +63,10 @@ export class HfGenerator {
         const a0i = coefficients[c + 1]!;
         const a1r = coefficients[c + 2]!;
         const a1i = coefficients[c + 3]!;
-        const r1 = lowRe[p - 32]!;
-        const i1 = lowIm[p - 32]!;
-        const r2 = lowRe[p - 64]!;
-        const i2 = lowIm[p - 64]!;
+        const r1 = lowRe[p - LOW_BANDS]!;
+        const i1 = lowIm[p - LOW_BANDS]!;
+        const r2 = lowRe[p - 2 * LOW_BANDS]!;
+        const i2 = lowIm[p - 2 * LOW_BANDS]!;
         highRe[out + k] = lowRe[p]! + r1 * a0r - i1 * a0i + r2 * a1r - i2 * a1i;
         highIm[out + k] = lowIm[p]! + i1 * a0r + r1 * a0i + i2 * a1r + r2 * a1i;
       }

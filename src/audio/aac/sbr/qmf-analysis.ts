@@ -7,7 +7,8 @@
 import { dct4 } from './dct4.ts';
 import { qmfPrototype } from './qmf-prototype.ts';
 
-const BANDS = 32;
+/** Subbands of the core's samples. */
+export const LOW_BANDS = 32;
 const TAPS = 320;
 /** The bank works on samples of full scale 32768, its energies are compared with levels of the payload. */
 const SCALE = 32_768;
@@ -28,7 +29,7 @@ export class QmfAnalysis {
 
   constructor(frameLength: number) {
     this.frameLength = frameLength;
-    this.samples = new Float64Array(TAPS - BANDS + frameLength);
+    this.samples = new Float64Array(TAPS - LOW_BANDS + frameLength);
   }
 
   reset(): void {
@@ -38,17 +39,17 @@ export class QmfAnalysis {
   /** Rows of 32 subbands, one per 32 samples, go to `re` and `im` from row `firstRow` on. */
   process(input: Float32Array, re: Float32Array, im: Float32Array, firstRow: number): void {
     const { samples, frameLength } = this;
-    const past = TAPS - BANDS;
+    const past = TAPS - LOW_BANDS;
     samples.copyWithin(0, frameLength, frameLength + past);
     for (let i = 0; i < frameLength; i++) {
       const sample = input[i]!;
       samples[past + i] = sample > -MAX_SAMPLE && sample < MAX_SAMPLE ? sample : 0;
     }
-    let row = firstRow * BANDS;
-    for (let start = 0; start < frameLength; start += BANDS, row += BANDS) {
+    let row = firstRow * LOW_BANDS;
+    for (let start = 0; start < frameLength; start += LOW_BANDS, row += LOW_BANDS) {
       this.fold(start);
       dct4(folded, folded);
-      for (let k = 0; k < BANDS; k++) {
+      for (let k = 0; k < LOW_BANDS; k++) {
         re[row + k] = folded[k]!;
         im[row + k] = -folded[63 - k]!;
       }

@@ -7,10 +7,9 @@ import type { FrequencyTables } from './frequency-tables.ts';
 import { HfAdjuster } from './hf-adjuster.ts';
 import { HfGenerator } from './hf-generator.ts';
 import { Levels } from './level-dequantizer.ts';
-import { QmfAnalysis } from './qmf-analysis.ts';
+import { LOW_BANDS, QmfAnalysis } from './qmf-analysis.ts';
 import type { SbrHeader } from './sbr-header.ts';
 
-const LOW_BANDS = 32;
 /** QMF samples of the frame before that the generator looks at. */
 const PAST_ROWS = 8;
 /** The frame proper begins this many rows later than the generator's window. */

@@ -1,9 +1,9 @@
 /** HE-AAC through the whole decoder: what is signalled and what is found, against FFmpeg; the core alone. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { before, test } from 'node:test';
 import { AacDecoder } from '../../../../src/audio/aac/aac-decoder.ts';
 import { buildAudioSpecificConfig } from '../../../../src/codec/aac.ts';
+import { readAacClip } from '../../../support/aac-clips.ts';
 import { compare, type Decoded, runFfmpeg } from './ffmpeg-aac.ts';
 
 const CASES = [
@@ -13,23 +13,11 @@ const CASES = [
   { file: 'v2-24k', core: 12_000, config: 1, explicit: [0xec, 0x8b, 0x08, 0x00] },
 ] as const;
 
-/** Frames of an ADTS file without their headers. */
-function readFrames(file: string): Uint8Array[] {
-  const bytes = readFileSync(new URL(`../../../vectors/he-aac/${file}.aac`, import.meta.url));
-  const frames: Uint8Array[] = [];
-  for (let at = 0; at + 7 < bytes.length; ) {
-    const size = ((bytes[at + 3]! & 3) << 11) | (bytes[at + 4]! << 3) | (bytes[at + 5]! >> 5);
-    frames.push(Uint8Array.from(bytes.subarray(at + ((bytes[at + 1]! & 1) === 1 ? 7 : 9), at + size)));
-    at += size;
-  }
-  return frames;
-}
-
 let decoded: Decoded[] = [];
 before(() => {
   decoded = runFfmpeg(
     CASES.flatMap(({ file, core, config, explicit }) => {
-      const packets = readFrames(file);
+      const { packets } = readAacClip(file);
       return [
         { config: buildAudioSpecificConfig(2, core, config), packets },
         { config: Uint8Array.from(explicit), packets },
@@ -66,7 +54,7 @@ CASES.forEach(({ file, core, config }, i) => {
 
 test('mono without parametric stereo stays mono', () => {
   const decoder = new AacDecoder(buildAudioSpecificConfig(2, 16_000, 1));
-  for (const frame of readFrames('v1-32k-mono')) {
+  for (const frame of readAacClip('v1-32k-mono').packets) {
     const block = decoder.decode(frame)!;
     assert.equal(block.sampleRate, 32_000);
     assert.equal(block.samples, 2048);
@@ -76,7 +64,7 @@ test('mono without parametric stereo stays mono', () => {
 
 test('a lost frame of HE-AAC is as long as the others', () => {
   const decoder = new AacDecoder(buildAudioSpecificConfig(2, 24_000, 2));
-  const frames = readFrames('v1-48k-stereo');
+  const frames = readAacClip('v1-48k-stereo').packets;
   for (let n = 0; n < 10; n++) decoder.decode(frames[n]!);
   const block = decoder.conceal()!;
   assert.equal(block.samples, 2048);

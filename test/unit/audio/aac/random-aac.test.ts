@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { AacDecoder } from '../../../../src/audio/aac/aac-decoder.ts';
+import type { FrameLength } from '../../../../src/audio/aac/band-tables.ts';
 import type { AacTools } from '../../../../src/audio/aac/counters.ts';
 import { aacRateIndex } from '../../../../src/codec/aac.ts';
 import { compare, type Decoded, runFfmpeg } from './ffmpeg-aac.ts';
-import { RandomAac, randomConfig, type StreamShape } from './random-aac.ts';
+import { type ElementType, RandomAac, randomConfig, type StreamShape } from './random-aac.ts';
 
 interface Case {
   readonly name: string;
@@ -19,6 +20,18 @@ const RATES = [
 ];
 const MONO: StreamShape['elements'] = [['s', 0]];
 const STEREO: StreamShape['elements'] = [['p', 0]];
+
+/** A stream of these elements: their types, each with its tag. */
+function listed(
+  name: string,
+  channelConfig: number,
+  elements: string,
+  rate: number,
+  frameLength: FrameLength = 1024,
+): Case {
+  const parts = elements.split(' ').map((text) => [text[0] as ElementType, Number(text[1])] as const);
+  return { name, channelConfig, shape: { rate, frameLength, elements: parts } };
+}
 
 const CASES: readonly Case[] = [
   ...RATES.map(
@@ -52,143 +65,26 @@ const CASES: readonly Case[] = [
   // FFmpeg counts the elements of a program config anew, and a coupling channel finds its targets only when their tags
   // are that count.
   {
-    name: 'a program config element with coupling channels',
-    shape: {
-      rate: 48_000,
-      frameLength: 1024,
-      elements: [
-        ['p', 0],
-        ['c', 1],
-        ['c', 6],
-      ],
-    },
-    channelConfig: 0,
+    ...listed('a program config element with coupling channels', 0, 'p0 c1 c6', 48_000),
     uses: (tools) => tools.couplings > 0,
   },
   {
-    name: 'a program config element with a centre and coupling channels in front',
-    shape: {
-      rate: 32_000,
-      frameLength: 1024,
-      elements: [
-        ['c', 0],
-        ['c', 3],
-        ['s', 0],
-        ['p', 0],
-      ],
-    },
-    channelConfig: 0,
+    ...listed(
+      'a program config element with a centre and coupling channels in front',
+      0,
+      'c0 c3 s0 p0',
+      32_000,
+    ),
     uses: (tools) => tools.couplings > 0,
   },
-  {
-    name: 'a program config element with tags of any kind',
-    shape: {
-      rate: 16_000,
-      frameLength: 1024,
-      elements: [
-        ['s', 9],
-        ['p', 4],
-      ],
-    },
-    channelConfig: 0,
-  },
-  {
-    name: '3.0',
-    shape: {
-      rate: 48_000,
-      frameLength: 1024,
-      elements: [
-        ['s', 0],
-        ['p', 0],
-      ],
-    },
-    channelConfig: 3,
-  },
-  {
-    name: '4.0',
-    shape: {
-      rate: 48_000,
-      frameLength: 1024,
-      elements: [
-        ['s', 0],
-        ['p', 0],
-        ['s', 1],
-      ],
-    },
-    channelConfig: 4,
-  },
-  {
-    name: '5.0',
-    shape: {
-      rate: 48_000,
-      frameLength: 1024,
-      elements: [
-        ['s', 0],
-        ['p', 0],
-        ['p', 1],
-      ],
-    },
-    channelConfig: 5,
-  },
-  {
-    name: '7.1 with half left and half right',
-    shape: {
-      rate: 48_000,
-      frameLength: 1024,
-      elements: [
-        ['s', 0],
-        ['p', 0],
-        ['p', 1],
-        ['p', 2],
-        ['l', 0],
-      ],
-    },
-    channelConfig: 7,
-  },
-  {
-    name: '6.1',
-    shape: {
-      rate: 48_000,
-      frameLength: 1024,
-      elements: [
-        ['s', 0],
-        ['p', 0],
-        ['p', 1],
-        ['s', 1],
-        ['l', 0],
-      ],
-    },
-    channelConfig: 11,
-  },
-  {
-    name: '7.1 with four surrounds',
-    shape: {
-      rate: 48_000,
-      frameLength: 1024,
-      elements: [
-        ['s', 0],
-        ['p', 0],
-        ['p', 1],
-        ['p', 2],
-        ['l', 0],
-      ],
-    },
-    channelConfig: 12,
-  },
-  {
-    name: '5.1, frames of 960',
-    shape: {
-      rate: 48_000,
-      frameLength: 960,
-      elements: [
-        ['s', 0],
-        ['p', 0],
-        ['p', 1],
-        ['l', 0],
-      ],
-    },
-    channelConfig: 6,
-  },
+  listed('a program config element with tags of any kind', 0, 's9 p4', 16_000),
+  listed('3.0', 3, 's0 p0', 48_000),
+  listed('4.0', 4, 's0 p0 s1', 48_000),
+  listed('5.0', 5, 's0 p0 p1', 48_000),
+  listed('7.1 with half left and half right', 7, 's0 p0 p1 p2 l0', 48_000),
+  listed('6.1', 11, 's0 p0 p1 s1 l0', 48_000),
+  listed('7.1 with four surrounds', 12, 's0 p0 p1 p2 l0', 48_000),
+  listed('5.1, frames of 960', 6, 's0 p0 p1 l0', 48_000, 960),
 ];
 
 const FRAMES = 30;

@@ -4,46 +4,8 @@
  */
 import { bandTables, type FrameLength } from '../../../../src/audio/aac/band-tables.ts';
 import { PACKED_BOOKS } from '../../../../src/audio/aac/huffman-tables.ts';
-
-/** xorshift32. */
-export class Random {
-  private state: number;
-
-  constructor(seed: number) {
-    this.state = seed | 1;
-  }
-
-  below(limit: number): number {
-    this.state ^= this.state << 13;
-    this.state ^= this.state >>> 17;
-    this.state ^= this.state << 5;
-    return (this.state >>> 0) % limit;
-  }
-
-  /** True once in `count`. */
-  once(count: number): boolean {
-    return this.below(count) === 0;
-  }
-}
-
-export class BitWriter {
-  private readonly bits: number[] = [];
-
-  put(value: number, count: number): void {
-    for (let i = count - 1; i >= 0; i--) this.bits.push((value >>> i) & 1);
-  }
-
-  align(): void {
-    while (this.bits.length % 8 !== 0) this.bits.push(0);
-  }
-
-  bytes(): Uint8Array {
-    this.align();
-    return Uint8Array.from({ length: this.bits.length / 8 }, (_, i) =>
-      this.bits.slice(8 * i, 8 * i + 8).reduce((byte, bit) => (byte << 1) | bit, 0),
-    );
-  }
-}
+import { BitWriter } from '../../../support/bit-writer.ts';
+import { Random } from '../../../support/fuzz.ts';
 
 /** Codes by index of the standard's table, from the lengths alone. */
 const CODES = PACKED_BOOKS.map(({ counts, order }) => {
@@ -76,7 +38,7 @@ function putPair(out: BitWriter, random: Random, book: number): void {
   }
   for (const value of values) {
     if (value !== 16) continue;
-    const prefix = random.once(20) ? random.below(9) : random.below(3);
+    const prefix = random.below(20) === 0 ? random.below(9) : random.below(3);
     out.put((1 << (prefix + 1)) - 2, prefix + 1);
     out.put(random.below(1 << (prefix + 4)), prefix + 4);
   }
@@ -98,11 +60,14 @@ function putQuad(out: BitWriter, random: Random, book: number): void {
 /** Four times the largest offset. */
 const MAX_PULSE_REACH = 4 * 31;
 
+/** Single channel, pair, low frequency, coupling. */
+export type ElementType = 's' | 'p' | 'l' | 'c';
+
 export interface StreamShape {
   readonly rate: number;
   readonly frameLength: FrameLength;
-  /** Elements of a frame: 's', 'p', 'l' or 'c', each with the tag that it gets. */
-  readonly elements: readonly (readonly [type: 's' | 'p' | 'l' | 'c', tag: number])[];
+  /** Elements of a frame, each with the tag that it gets. */
+  readonly elements: readonly (readonly [type: ElementType, tag: number])[];
   readonly hasNoise?: boolean;
   readonly hasPulses?: boolean;
 }
@@ -123,7 +88,7 @@ export class RandomAac {
   private sequence = 0;
 
   constructor(seed: number, shape: StreamShape) {
-    this.random = new Random(seed);
+    this.random = new Random(seed | 1);
     this.shape = shape;
   }
 
@@ -134,13 +99,13 @@ export class RandomAac {
     const next = [[0, 1], [2], [2, 3], [0, 1]][this.sequence]!;
     this.sequence = next[random.below(next.length)]!;
     for (const [type, tag] of this.shape.elements) {
-      if (random.once(4)) putData(out, random);
+      if (random.below(4) === 0) putData(out, random);
       out.put(TYPE[type], 3);
       out.put(tag, 4);
       if (type === 'p') this.putPairElement(out);
       else if (type === 'c') this.putCoupling(out, tag % 2 === 0);
       else this.putStream(out, this.info(), false, true);
-      if (random.once(4)) putFill(out, random);
+      if (random.below(4) === 0) putFill(out, random);
     }
     out.put(7, 3);
     return out.bytes();
@@ -153,7 +118,7 @@ export class RandomAac {
     const offsets = isShort ? tables.short : tables.long;
     const groups = [1];
     for (let window = 1; window < 8 && isShort; window++) {
-      if (random.once(2)) groups.push(1);
+      if (random.below(2) === 0) groups.push(1);
       else groups[groups.length - 1]!++;
     }
     return {
@@ -183,7 +148,7 @@ export class RandomAac {
 
   private putPairElement(out: BitWriter): void {
     const { random } = this;
-    const isCommon = !random.once(3);
+    const isCommon = random.below(3) !== 0;
     out.put(isCommon ? 1 : 0, 1);
     const info = this.info();
     if (isCommon) {
@@ -223,7 +188,7 @@ export class RandomAac {
         out.put(random.below(16), 4);
       }
     }
-    const hasShaping = random.once(2);
+    const hasShaping = random.below(2) === 0;
     out.put(hasShaping ? 1 : 0, 1);
     if (hasShaping) this.putShaping(out, isShort);
     out.put(0, 1);
@@ -250,7 +215,7 @@ export class RandomAac {
     for (const _ of info.groups) {
       for (let band = 0; band < info.maxBand; ) {
         const length =
-          1 + random.below(random.once(3) ? info.maxBand - band : Math.min(4, info.maxBand - band));
+          1 + random.below(random.below(3) === 0 ? info.maxBand - band : Math.min(4, info.maxBand - band));
         const book = choices[random.below(choices.length)]!;
         out.put(book, 4);
         let rest = length;
@@ -329,7 +294,7 @@ export class RandomAac {
     const books = this.putStream(out, this.info(), false, true);
     const used = books.filter((book) => book !== 0).length;
     for (let list = 1; list < lists; list++) {
-      const isCommon = isIndependent || random.once(2);
+      const isCommon = isIndependent || random.below(2) === 0;
       if (!isIndependent) out.put(isCommon ? 1 : 0, 1);
       let sum = 0;
       for (let i = isCommon ? 1 : used; i > 0; i--) {
@@ -346,7 +311,7 @@ function putData(out: BitWriter, random: Random): void {
   out.put(4, 3);
   out.put(random.below(16), 4);
   out.put(0, 1);
-  const count = random.once(8) ? 255 + random.below(20) : random.below(20);
+  const count = random.below(8) === 0 ? 255 + random.below(20) : random.below(20);
   out.put(Math.min(count, 255), 8);
   if (count >= 255) out.put(count - 255, 8);
   for (let i = 0; i < count; i++) out.put(random.below(256), 8);

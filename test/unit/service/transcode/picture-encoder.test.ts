@@ -58,7 +58,7 @@ class Rig {
       target,
       CONFIG,
       25,
-      frame(firstUs, true),
+      firstUs,
       (flags, ptsUs, captureUs, _payload, config) =>
         this.out.push({ flags, ptsUs, captureUs, width: config.width }),
       () => this.slow++,
@@ -106,7 +106,7 @@ test('what is decoded only is waited for by nobody, and the first that is encode
   for (let i = 0; i < 80; i++) rig.encoder.push(frame(i * STEP_US, i === 0), i, i < 70);
   assert.equal(rig.encoder.waiting, 10);
   assert.deepEqual(rig.marks(1), []);
-  const from = PictureEncoder.fromTime(frame(0, true), frame(70 * STEP_US), 'h264');
+  const from = PictureEncoder.toldTime(70 * STEP_US, 0, 'h264');
   assert.equal(from, rig.told[70]?.us);
 });
 

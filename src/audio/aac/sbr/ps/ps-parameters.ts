@@ -42,6 +42,7 @@ export class PsParameters {
   readonly icc: Int8Array;
   readonly ipd: Int8Array;
   readonly opd: Int8Array;
+  private readonly all: readonly Int8Array[];
 
   constructor() {
     this.hasIid = false;
@@ -60,6 +61,7 @@ export class PsParameters {
     this.icc = new Int8Array(MAX_ENVELOPES * PS_BANDS);
     this.ipd = new Int8Array(MAX_ENVELOPES * PS_BANDS);
     this.opd = new Int8Array(MAX_ENVELOPES * PS_BANDS);
+    this.all = [this.iid, this.icc, this.ipd, this.opd];
   }
 
   /**
@@ -84,11 +86,10 @@ export class PsParameters {
     const { envelopes } = this;
     if (this.hasIid) {
       const largest = this.isFine ? 15 : 7;
-      const quality = this.isFine ? 1 : 0;
+      const frequency = iidFrequency[this.isFine ? 1 : 0]!;
+      const time = iidTime[this.isFine ? 1 : 0]!;
       for (let e = 0; e < envelopes; e++) {
-        const isTime = bits.bit() === 1;
-        const tree = (isTime ? iidTime : iidFrequency)[quality]!;
-        readRow(bits, tree, isTime, this.iid, e, last.iid, lastAt, this.iidBands);
+        readRow(bits, frequency, time, this.iid, e, last.iid, lastAt, this.iidBands);
         if (!isRowWithin(this.iid, e, this.iidBands, -largest, largest)) return false;
       }
     } else {
@@ -96,8 +97,7 @@ export class PsParameters {
     }
     if (this.hasIcc) {
       for (let e = 0; e < envelopes; e++) {
-        const isTime = bits.bit() === 1;
-        readRow(bits, isTime ? iccTime : iccFrequency, isTime, this.icc, e, last.icc, lastAt, this.iccBands);
+        readRow(bits, iccFrequency, iccTime, this.icc, e, last.icc, lastAt, this.iccBands);
         if (!isRowWithin(this.icc, e, this.iccBands, 0, 7)) return false;
       }
     } else {
@@ -120,7 +120,7 @@ export class PsParameters {
   /** A lost frame: the last envelope's parameters go on. */
   hold(slots: number): void {
     const from = (this.envelopes - 1) * PS_BANDS;
-    for (const rows of [this.iid, this.icc, this.ipd, this.opd]) rows.copyWithin(0, from, from + PS_BANDS);
+    for (const rows of this.all) rows.copyWithin(0, from, from + PS_BANDS);
     this.envelopes = 1;
     this.borders[0] = -1;
     this.borders[1] = slots - 1;
@@ -180,29 +180,9 @@ export class PsParameters {
     if (size > 0 && bits.bits(2) === 0) {
       this.hasPhase = bits.bit() === 1;
       for (let e = 0; this.hasPhase && e < this.envelopes; e++) {
-        const isIpdTime = bits.bit() === 1;
-        readRow(
-          bits,
-          isIpdTime ? ipdTime : ipdFrequency,
-          isIpdTime,
-          this.ipd,
-          e,
-          last.ipd,
-          lastAt,
-          this.phaseBands,
-        );
+        readRow(bits, ipdFrequency, ipdTime, this.ipd, e, last.ipd, lastAt, this.phaseBands);
         wrapRow(this.ipd, e, this.phaseBands);
-        const isOpdTime = bits.bit() === 1;
-        readRow(
-          bits,
-          isOpdTime ? opdTime : opdFrequency,
-          isOpdTime,
-          this.opd,
-          e,
-          last.opd,
-          lastAt,
-          this.phaseBands,
-        );
+        readRow(bits, opdFrequency, opdTime, this.opd, e, last.opd, lastAt, this.phaseBands);
         wrapRow(this.opd, e, this.phaseBands);
       }
     }
@@ -217,7 +197,7 @@ export class PsParameters {
     const to = count * PS_BANDS;
     if (count > 0) {
       const from = to - PS_BANDS;
-      for (const rows of [this.iid, this.icc, this.ipd, this.opd]) rows.copyWithin(to, from, to);
+      for (const rows of this.all) rows.copyWithin(to, from, to);
     } else {
       if (this.hasIid) copyRow(this.iid, last.iid, lastAt);
       if (this.hasIcc) copyRow(this.icc, last.icc, lastAt);
@@ -235,17 +215,22 @@ function copyRow(rows: Int8Array, source: Int8Array, from: number): void {
   for (let b = 0; b < PS_BANDS; b++) rows[b] = source[from + b]!;
 }
 
-/** Values of envelope `e`: differences from the envelope before (of `last` for the first), or from band to band. */
+/**
+ * Values of envelope `e`: a bit, which says whether they are differences in time (from the envelope before, of `last` for
+ * the first) or in frequency (from band to band), then these.
+ */
 function readRow(
   bits: SbrBits,
-  tree: HuffmanTree,
-  isTime: boolean,
+  frequencyTree: HuffmanTree,
+  timeTree: HuffmanTree,
   rows: Int8Array,
   e: number,
   last: Int8Array,
   lastAt: number,
   count: number,
 ): void {
+  const isTime = bits.bit() === 1;
+  const tree = isTime ? timeTree : frequencyTree;
   const at = e * PS_BANDS;
   const before = e === 0 ? last : rows;
   const beforeAt = e === 0 ? lastAt : at - PS_BANDS;

@@ -1,18 +1,8 @@
-/** HE-AAC streams for tests: clips of test/vectors/he-aac, and the same cores with other SBR payloads. */
-import { readFileSync } from 'node:fs';
+/** SBR payloads of HE-AAC streams: where they lie, and the same cores with others. */
 import { AacDecoder } from '../../../../../src/audio/aac/aac-decoder.ts';
 import { SbrDecoder } from '../../../../../src/audio/aac/sbr/sbr-decoder.ts';
-import { BitWriter } from './sbr-writer.ts';
-
-const RATES = [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8000];
-
-export interface Stream {
-  /** AudioSpecificConfig of the core alone. */
-  readonly config: Uint8Array;
-  readonly coreRate: number;
-  readonly channels: 1 | 2;
-  readonly packets: readonly Uint8Array[];
-}
+import type { AacClip } from '../../../../support/aac-clips.ts';
+import { BitWriter } from '../../../../support/bit-writer.ts';
 
 interface Payload {
   readonly bytes: Uint8Array;
@@ -21,25 +11,8 @@ interface Payload {
   readonly hasCrc: boolean;
 }
 
-/** The access units of an ADTS clip. */
-export function readClip(name: string): Stream {
-  const bytes = readFileSync(new URL(`../../../../vectors/he-aac/${name}.aac`, import.meta.url));
-  const packets: Uint8Array[] = [];
-  let rate = 0;
-  let channels = 0;
-  for (let at = 0; at + 7 <= bytes.length; ) {
-    const length = ((bytes[at + 3]! & 3) << 11) | (bytes[at + 4]! << 3) | (bytes[at + 5]! >> 5);
-    rate = (bytes[at + 2]! >> 2) & 15;
-    channels = ((bytes[at + 2]! & 1) << 2) | (bytes[at + 3]! >> 6);
-    packets.push(Uint8Array.from(bytes.subarray(at + 7, at + length)));
-    at += length;
-  }
-  const config = Uint8Array.of((2 << 3) | (rate >> 1), ((rate & 1) << 7) | (channels << 3));
-  return { config, coreRate: RATES[rate]!, channels: channels as 1 | 2, packets };
-}
-
 /** Where the SBR payload of each packet lies, as the core decoder finds it. */
-export function payloadsOf(stream: Stream): Payload[] {
+export function payloadsOf(stream: AacClip): Payload[] {
   const found: Payload[] = [];
   const original = SbrDecoder.prototype.read;
   try {
@@ -59,7 +32,7 @@ export function payloadsOf(stream: Stream): Payload[] {
 }
 
 /** The stream with other SBR payloads: what stood behind the extension type is replaced. */
-export function withPayloads(stream: Stream, next: (index: number) => BitWriter, type = 13): Stream {
+export function withPayloads(stream: AacClip, next: (index: number) => BitWriter, type = 13): AacClip {
   const payloads = payloadsOf(stream);
   const packets = payloads.map(({ bytes, startBit, bitCount }, index) => {
     // Before the payload: 3 bits of element, 4 or 12 of size, 4 of type.

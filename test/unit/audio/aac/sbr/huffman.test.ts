@@ -5,7 +5,7 @@ import * as sbrCodes from '../../../../../src/audio/aac/sbr/huffman-tables.ts';
 import { HuffmanTree } from '../../../../../src/audio/aac/sbr/huffman-tree.ts';
 import * as psCodes from '../../../../../src/audio/aac/sbr/ps/ps-huffman-tables.ts';
 import { SbrBits } from '../../../../../src/audio/aac/sbr/sbr-bits.ts';
-import { BitWriter } from './sbr-writer.ts';
+import { BitWriter } from '../../../../support/bit-writer.ts';
 
 const CODES = Object.entries({ ...sbrCodes, ...psCodes });
 /** Number of values and the first, as the standard's tables have them. */

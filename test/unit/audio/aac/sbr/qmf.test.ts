@@ -5,7 +5,7 @@ import { dct4 } from '../../../../../src/audio/aac/sbr/dct4.ts';
 import { QmfAnalysis } from '../../../../../src/audio/aac/sbr/qmf-analysis.ts';
 import { qmfPrototype } from '../../../../../src/audio/aac/sbr/qmf-prototype.ts';
 import { QmfSynthesis } from '../../../../../src/audio/aac/sbr/qmf-synthesis.ts';
-import { Random } from './sbr-writer.ts';
+import { Random } from '../../../../support/fuzz.ts';
 
 const c = qmfPrototype();
 const SCALE = 32_768;

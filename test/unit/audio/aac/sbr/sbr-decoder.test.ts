@@ -7,9 +7,12 @@ import { describe, it } from 'node:test';
 import { AacDecoder } from '../../../../../src/audio/aac/aac-decoder.ts';
 import { sbrCrc } from '../../../../../src/audio/aac/sbr/sbr-bits.ts';
 import { SbrDecoder } from '../../../../../src/audio/aac/sbr/sbr-decoder.ts';
+import { type AacClip, readAacClip } from '../../../../support/aac-clips.ts';
+import { BitWriter } from '../../../../support/bit-writer.ts';
+import { Random } from '../../../../support/fuzz.ts';
 import { type Decoded, runFfmpeg } from '../ffmpeg-aac.ts';
-import { bitsOf, payloadsOf, readClip, type Stream, withPayloads } from './he-aac-streams.ts';
-import { BitWriter, Random, SbrWriter, type WriterOptions } from './sbr-writer.ts';
+import { bitsOf, payloadsOf, withPayloads } from './he-aac-streams.ts';
+import { SbrWriter, type WriterOptions } from './sbr-writer.ts';
 
 const CLIPS = [
   { name: 'v1-48k-stereo', least: 80 },
@@ -20,7 +23,7 @@ const CLIPS = [
 ];
 
 /** dB, worst channel, the first `skip` packets left out; a mono result counts for both channels. */
-function compare(stream: Stream, expected: Decoded, skip: number): number {
+function compare(stream: AacClip, expected: Decoded, skip: number): number {
   const decoder = new AacDecoder(stream.config);
   const signal = [0, 0];
   const error = [1e-30, 1e-30];
@@ -45,8 +48,8 @@ function compare(stream: Stream, expected: Decoded, skip: number): number {
   return Math.min(...levels);
 }
 
-function written(clip: string, options: Omit<WriterOptions, 'sampleRate' | 'channels'>): Stream {
-  const stream = readClip(clip);
+function written(clip: string, options: Omit<WriterOptions, 'sampleRate' | 'channels'>): AacClip {
+  const stream = readAacClip(clip);
   const writer = new SbrWriter({
     ...options,
     sampleRate: 2 * stream.coreRate,
@@ -82,7 +85,7 @@ function playTone(
 }
 
 describe('HE-AAC like FFmpeg', () => {
-  const clips = CLIPS.map(({ name }) => readClip(name));
+  const clips = CLIPS.map(({ name }) => readAacClip(name));
   const seeds = [1, 2, 3];
   const plain = seeds.flatMap((seed) => [
     written('v1-48k-stereo', { seed }),
@@ -114,9 +117,9 @@ describe('HE-AAC like FFmpeg', () => {
 });
 
 describe('SBR decoder', () => {
-  const clip = readClip('v1-48k-stereo');
+  const clip = readAacClip('v1-48k-stereo');
   const payloads = payloadsOf(clip);
-  const psClip = readClip('v2-48k');
+  const psClip = readAacClip('v2-48k');
   const psPayloads = payloadsOf(psClip);
 
   it('doubles the rate before the first header', () => {

@@ -9,46 +9,8 @@ import * as psCodes from '../../../../../src/audio/aac/sbr/ps/ps-huffman-tables.
 import { SbrBits } from '../../../../../src/audio/aac/sbr/sbr-bits.ts';
 import { SbrHeader } from '../../../../../src/audio/aac/sbr/sbr-header.ts';
 import { TimeGrid } from '../../../../../src/audio/aac/sbr/time-grid.ts';
-
-export class BitWriter {
-  readonly bits: number[] = [];
-
-  put(value: number, count: number): this {
-    for (let shift = count - 1; shift >= 0; shift--) this.bits.push((value >>> shift) & 1);
-    return this;
-  }
-
-  append(other: BitWriter): this {
-    for (const bit of other.bits) this.bits.push(bit);
-    return this;
-  }
-
-  code(code: HuffmanCode, value: number): this {
-    const index = value - code.first;
-    return this.put(code.words[index]!, code.lengths[index]!);
-  }
-
-  bytes(): Uint8Array {
-    const out = new Uint8Array((this.bits.length + 7) >> 3);
-    this.bits.forEach((bit, i) => {
-      out[i >> 3]! |= bit << (7 - (i & 7));
-    });
-    return out;
-  }
-}
-
-/** Small generator of equal numbers in every run. */
-export class Random {
-  private state: number;
-  constructor(seed: number) {
-    this.state = seed;
-  }
-  /** An integer below `limit`. */
-  below(limit: number): number {
-    this.state = (Math.imul(this.state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((this.state / 2 ** 32) * limit);
-  }
-}
+import { BitWriter } from '../../../../support/bit-writer.ts';
+import { Random } from '../../../../support/fuzz.ts';
 
 export interface HeaderFields {
   readonly ampRes: number;

@@ -5,7 +5,8 @@ import { FrequencyTables } from '../../../../../src/audio/aac/sbr/frequency-tabl
 import { SbrBits } from '../../../../../src/audio/aac/sbr/sbr-bits.ts';
 import { SbrHeader } from '../../../../../src/audio/aac/sbr/sbr-header.ts';
 import { TimeGrid } from '../../../../../src/audio/aac/sbr/time-grid.ts';
-import { BitWriter, type HeaderFields, writeHeader } from './sbr-writer.ts';
+import { BitWriter } from '../../../../support/bit-writer.ts';
+import { type HeaderFields, writeHeader } from './sbr-writer.ts';
 
 const RATES = [16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000];
 
