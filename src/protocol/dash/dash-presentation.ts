@@ -155,7 +155,7 @@ export class DashPresentation {
         longestUs = Math.max(longestUs, one.longestUs);
         endUs = Math.max(endUs, period.startUs + one.endPts - period.fromPts);
       }
-      if (represented.length === 0) return;
+      if (represented.length === 0 || isComing(represented, tracks.length, period)) return;
       const { id, startUs, durationUs } = period;
       periods.push({ id, startUs, durationUs, sets: adaptationSets(represented) });
     });
@@ -187,6 +187,15 @@ function windowStart(segments: readonly Segment[], windowUs: number): number {
   // Tracks are not cut at quite the same time.
   while (first > 0 && listedUs < windowUs - WINDOW_TOLERANCE_US) listedUs += segments[--first]!.durationUs;
   return (segments[first]?.startPts ?? 0) + WINDOW_TOLERANCE_US;
+}
+
+/**
+ * Whether a Period that has just begun still lacks tracks, which have their first segments a moment later: players do
+ * not look for what is added to a Period. A track that stays away is waited for no longer than for a second segment.
+ */
+function isComing(represented: readonly Represented[], tracks: number, { durationUs }: Period): boolean {
+  const longest = Math.max(...represented.map(({ representation }) => representation.segments.length));
+  return Number.isNaN(durationUs) && represented.length < tracks && longest < 2;
 }
 
 interface Represented {

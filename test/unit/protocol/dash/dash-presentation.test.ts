@@ -271,3 +271,28 @@ test('dash: one text for one state of the stream', () => {
   rig.nowUs += 1_000_000;
   assert.equal(rig.presentation.shared(false, 'cam.cmaf/'), one);
 });
+
+test('dash: a new Period is told of when all its tracks have begun', () => {
+  const rig = new Rig([videoTrack, audioTrack]);
+  rig.run(clip({ seconds: 10 }));
+  const seen = new Set<string>();
+  for (const frame of later(clip({ seconds: 10 }), 10_200_000)) {
+    rig.nowUs = Math.max(rig.nowUs, frame.dts + rig.offsetUs);
+    rig.packager.write(frame);
+    const { periods } = rig.check();
+    seen.add(periods.map(({ representations }) => representations.map(({ id }) => id).join('+')).join(' '));
+  }
+  assert.deepEqual([...seen].sort(), ['v0+a1', 'v0+a1 v0+a1']);
+});
+
+test('dash: a track that stays away does not keep a Period from being told of', () => {
+  const rig = new Rig([videoTrack, audioTrack]);
+  rig.run(clip({ seconds: 10 }));
+  const pictures = later(clip({ seconds: 10 }), 10_200_000).filter(
+    ({ trackId }) => trackId === videoTrack.id,
+  );
+  const last = rig.run(pictures);
+  assert.deepEqual(last!.periods.map(({ representations }) => representations.map(({ id }) => id)).at(-1), [
+    'v0',
+  ]);
+});
