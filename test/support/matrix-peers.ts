@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { WebSocket } from 'ws';
 import type { Codec, Container } from './containers.ts';
 import type { ClipSpec } from './node-av.ts';
-import { missing, type Ran, run, start } from './programs.ts';
+import { missing, type Ran, type Running, run, start } from './programs.ts';
 import type { TestServer } from './test-server.ts';
 
 const SCRIPT = fileURLToPath(new URL('./node-av-ffmpeg.mjs', import.meta.url));
@@ -18,13 +18,13 @@ const FLV_TAG_OVERHEAD = 15;
 export interface Row extends ClipSpec {
   readonly name: string;
   readonly codecs: readonly Codec[];
-  readonly seconds: number;
 }
 
-/** Long enough for whoever reads an HLS playlist. */
-const SECONDS = 6;
-/** FFmpeg looks for pictures in RTMP and FLV for five seconds before it gives out the sound. */
-const SECONDS_OF_SOUND_ALONE = 9;
+/**
+ * Longer than anybody watches, on a machine with much else to do as well: a publisher ends when its players have seen
+ * enough. FFmpeg looks for pictures in RTMP and FLV of sound alone for five seconds before it gives out the sound.
+ */
+export const CLIP_SECONDS = 16;
 
 export const ROWS: readonly Row[] = [
   {
@@ -33,7 +33,6 @@ export const ROWS: readonly Row[] = [
     audio: 'aac',
     format: 'mp4',
     codecs: ['h264', 'aac'],
-    seconds: SECONDS,
   },
   {
     name: 'hevc-aac',
@@ -41,7 +40,6 @@ export const ROWS: readonly Row[] = [
     audio: 'aac',
     format: 'mp4',
     codecs: ['h265', 'aac'],
-    seconds: SECONDS,
   },
   {
     name: 'h264-pcma',
@@ -49,7 +47,6 @@ export const ROWS: readonly Row[] = [
     audio: 'pcm_alaw',
     format: 'matroska',
     codecs: ['h264', 'g711a'],
-    seconds: SECONDS,
   },
   {
     name: 'h264-pcmu',
@@ -57,7 +54,6 @@ export const ROWS: readonly Row[] = [
     audio: 'pcm_mulaw',
     format: 'matroska',
     codecs: ['h264', 'g711u'],
-    seconds: SECONDS,
   },
   {
     name: 'hevc-pcma',
@@ -65,7 +61,6 @@ export const ROWS: readonly Row[] = [
     audio: 'pcm_alaw',
     format: 'matroska',
     codecs: ['h265', 'g711a'],
-    seconds: SECONDS,
   },
   {
     name: 'aac',
@@ -73,7 +68,6 @@ export const ROWS: readonly Row[] = [
     audio: 'aac',
     format: 'mp4',
     codecs: ['aac'],
-    seconds: SECONDS_OF_SOUND_ALONE,
   },
   {
     name: 'av1-opus',
@@ -81,7 +75,6 @@ export const ROWS: readonly Row[] = [
     audio: 'libopus',
     format: 'mp4',
     codecs: ['av1', 'opus'],
-    seconds: SECONDS,
   },
   {
     // Without B-frames, as WebRTC wants it.
@@ -90,7 +83,6 @@ export const ROWS: readonly Row[] = [
     audio: 'libopus',
     format: 'matroska',
     codecs: ['h264', 'opus'],
-    seconds: SECONDS,
   },
   {
     name: 'h264-mp3',
@@ -98,7 +90,6 @@ export const ROWS: readonly Row[] = [
     audio: 'libmp3lame',
     format: 'matroska',
     codecs: ['h264', 'mp3'],
-    seconds: SECONDS,
   },
   {
     name: 'vp9-opus',
@@ -106,7 +97,6 @@ export const ROWS: readonly Row[] = [
     audio: 'libopus',
     format: 'mp4',
     codecs: ['vp9', 'opus'],
-    seconds: SECONDS,
   },
 ];
 
@@ -179,7 +169,19 @@ export function whyNotPublished(input: Input, row: Row): string | false {
 
 export interface Publishing {
   readonly done: Promise<Ran>;
+  /** In good order. */
+  end(): void;
   stop(): void;
+}
+
+/** Of a program that was interrupted: FFmpeg's own answer to that is 255. */
+export function isEndedWell({ code }: Ran): boolean {
+  return code === 0 || code === 255;
+}
+
+function endedBySignal(running: Running): Publishing {
+  const { done, child } = running;
+  return { done, end: () => void child.kill('SIGINT'), stop: () => running.stop() };
 }
 
 /** Sends a clip at the speed of its timestamps. `folder` takes what has to be made for it. */
@@ -194,9 +196,9 @@ export async function publishRow(
     const [format, ...options] = input.args as [string, ...string[]];
     if (isG711(row) && isFlv(input)) {
       const args = ['-v', 'error', '-nostdin', '-re', '-i', clip, '-c', 'copy', '-f', format, url];
-      return start('ffmpeg', args);
+      return endedBySignal(start('ffmpeg', args));
     }
-    return start(process.execPath, [SCRIPT, 'copy', '-re', clip, url, format, ...options]);
+    return endedBySignal(start(process.execPath, [SCRIPT, 'copy', '-re', clip, url, format, ...options]));
   }
   const flv = join(folder, `${row.name}.flv`);
   if (!existsSync(flv)) {
@@ -213,6 +215,7 @@ function sendByWebSocket(flv: Buffer, url: string): Publishing {
   const socket = new WebSocket(url, ['publisher']);
   let at = FLV_HEADER_BYTES;
   let timer: NodeJS.Timeout | undefined;
+  let isInterrupted = false;
   const done = new Promise<Ran>((resolve) => {
     const end = (code: number, err: string) => {
       clearTimeout(timer);
@@ -231,13 +234,16 @@ function sendByWebSocket(flv: Buffer, url: string): Publishing {
           socket.send(flv.subarray(at, next));
           at = next;
         }
-        if (at < flv.length) timer = setTimeout(step, 5);
+        if (at < flv.length && !isInterrupted) timer = setTimeout(step, 5);
         else socket.close(1000);
       };
       step();
     });
   });
-  return { done, stop: () => socket.terminate() };
+  const end = () => {
+    isInterrupted = true;
+  };
+  return { done, end, stop: () => socket.terminate() };
 }
 
 export interface Output {

@@ -15,7 +15,7 @@ const POLL_MS = 20;
 /** Configuration records whose lengths have four bytes: so are frames inside the server. */
 const FOUR_BYTE_LENGTHS = Buffer.alloc(23, 3).fill(1, 0, 1);
 
-/** `seconds` from the first frame on, for no longer than `limitSeconds`. */
+/** `seconds` of each track, and as long from the first frame on, for no longer than `limitSeconds`. */
 export async function watchByWhep(url: string, seconds: number, limitSeconds: number): Promise<Watched> {
   const peer = await RtcTestPeer.open();
   try {
@@ -23,7 +23,10 @@ export async function watchByWhep(url: string, seconds: number, limitSeconds: nu
     const { status, text } = await peer.play(url);
     if (status !== 201) return { streams: [], error: `${status}: ${text}` };
     let since = Number.NaN;
-    while (Date.now() < end && !(Date.now() - since > seconds * 1000)) {
+    while (
+      Date.now() < end &&
+      !(Date.now() - since > seconds * 1000 && spanOf(peer.received.frames) > seconds * 1000)
+    ) {
       if (Number.isNaN(since) && peer.received.frames.length > 0) since = Date.now();
       await new Promise((done) => setTimeout(done, POLL_MS));
     }
@@ -34,6 +37,18 @@ export async function watchByWhep(url: string, seconds: number, limitSeconds: nu
   } finally {
     peer.close();
   }
+}
+
+/** Milliseconds of the track of which the least has come. */
+function spanOf(frames: readonly IngestedFrame[]): number {
+  const begins = new Map<number, number>();
+  const spans = new Map<number, number>();
+  for (const { trackId, dtsMs } of frames) {
+    const begin = begins.get(trackId) ?? dtsMs;
+    begins.set(trackId, begin);
+    spans.set(trackId, dtsMs - begin);
+  }
+  return Math.min(...spans.values());
 }
 
 function streamOf(frames: readonly IngestedFrame[]): WatchedStream {

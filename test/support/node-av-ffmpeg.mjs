@@ -1,8 +1,9 @@
 /**
  * A small ffmpeg, copying only, on FFmpeg 8's libraries (node-av), run as a child process:
- *   copy [-re] IN OUT FORMAT [NAME=VALUE...]   every packet of IN goes to OUT unchanged, with these options
- *   probe URL SECONDS             what SECONDS of a URL hold
- *   watch SECONDS LIMIT NAME=URL...   the same of several URLs at once, for no longer than LIMIT seconds; digests
+ *   copy [-re] IN OUT FORMAT [NAME=VALUE...]   every packet of IN goes to OUT unchanged, with these options; SIGINT ends
+ *                                 it in good order before the end of IN
+ *   probe URL SECONDS             what SECONDS of each track of a URL hold
+ *   watch SECONDS LIMIT NAME=URL...   SECONDS of each track of several URLs at once, for no longer than LIMIT; digests
  *                                 of packets in one form (packet-form.mjs); of sound the packets themselves too (base64):
  *                                 G.711 in `bytes`, other codecs in `sound` with what a decoder needs
  * An rtsp(s) URL may end in #tcp or #udp.
@@ -32,6 +33,10 @@ Log.setLevel(AV_LOG_ERROR);
 
 const [action, ...args] = process.argv.slice(2);
 const streams = [];
+let isInterrupted = false;
+process.on('SIGINT', () => {
+  isInterrupted = true;
+});
 
 function record(packet, timeBase) {
   const seen = streams[packet.streamIndex];
@@ -79,7 +84,7 @@ async function copy(paced, from, to, format, ...pairs) {
   const index = new Map(input.streams.map((stream) => [stream.index, output.addStream(stream)]));
   const started = Date.now();
   for await (const packet of input.packets()) {
-    if (!packet) break;
+    if (!packet || isInterrupted) break;
     const at = record(packet, input.streams[packet.streamIndex].timeBase);
     const early = at * 1000 - (Date.now() - started);
     if (paced && early > 2) await new Promise((done) => setTimeout(done, early));
@@ -105,13 +110,18 @@ function openInput(from) {
 async function probe(from, seconds) {
   const input = await openInput(from);
   describe(input);
-  let first = null;
+  const begins = input.streams.map(() => null);
+  const spans = input.streams.map(() => 0);
   for await (const packet of input.packets()) {
     if (!packet) break;
-    const at = record(packet, input.streams[packet.streamIndex].timeBase);
+    const { streamIndex } = packet;
+    const at = record(packet, input.streams[streamIndex].timeBase);
     packet.free();
-    if (!Number.isNaN(at)) first ??= at;
-    if (first !== null && at - first > seconds) break;
+    if (Number.isNaN(at)) continue;
+    begins[streamIndex] ??= at;
+    spans[streamIndex] = at - begins[streamIndex];
+    // Tracks need not begin together, nor come at the same speed.
+    if (spans.every((span) => span > seconds)) break;
   }
   await input.close();
 }
@@ -142,12 +152,12 @@ async function watchOne(url, seconds, seen) {
         packets: [],
       };
     seen.streams.push(stream);
-    return { stream, form: packetForm(codec, codecpar.extradata), raw: [], timeBase };
+    return { stream, form: packetForm(codec, codecpar.extradata), raw: [], timeBase, first: null, span: 0 };
   });
-  let first = null;
   for await (const packet of input.packets()) {
     if (!packet) break;
-    const { stream, form, raw, timeBase } = tracks[packet.streamIndex];
+    const track = tracks[packet.streamIndex];
+    const { stream, form, raw, timeBase } = track;
     const secondsOf = (time) => (time === NO_TIME ? null : (Number(time) * timeBase.num) / timeBase.den);
     const data = Buffer.from(packet.data);
     stream.packets.push(createHash('sha1').update(form(data)).digest('base64url').slice(0, 12));
@@ -159,8 +169,9 @@ async function watchOne(url, seconds, seen) {
     const at = stream.dts.at(-1) ?? stream.pts.at(-1);
     packet.free();
     if (at === null) continue;
-    first ??= at;
-    if (at - first > seconds) break;
+    track.first ??= at;
+    track.span = at - track.first;
+    if (tracks.every(({ span }) => span > seconds)) break;
   }
   for (const { stream, raw } of tracks) stream.bytes = Buffer.concat(raw).toString('base64');
   seen.error = undefined;
