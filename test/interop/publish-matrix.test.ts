@@ -315,7 +315,9 @@ async function playAll(publisher: Publisher): Promise<void> {
   }
 }
 
-const cellName = ({ row, input }: Publisher, { name }: Output) => `${row.name} by ${input.name} to ${name}`;
+function cellName({ row, input }: Publisher, { name }: Output): string {
+  return `${row.name} by ${input.name} to ${name}`;
+}
 
 /**
  * All publishers, a few at a time. That may be more than a machine with other work can do in real time: what failed so
@@ -349,7 +351,9 @@ async function playEverything(): Promise<void> {
 }
 
 /** Playlists of a stream that comes back still hold what was there. */
-const againOf = (stream: string) => `${stream}-again`;
+function againOf(stream: string): string {
+  return `${stream}-again`;
+}
 
 describe('publish and play', { skip: NODE_AV_MISSING }, () => {
   before(playEverything);

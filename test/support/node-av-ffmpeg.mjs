@@ -208,7 +208,8 @@ const VIDEO_OPTIONS = {
 };
 
 async function encode(video, audio, seconds, to, format) {
-  const output = await Muxer.open(to, { format });
+  // The encoder of one track may be seconds ahead of the other's: without a limit the muxer waits for both.
+  const output = await Muxer.open(to, { format, options: { max_interleave_delta: '0' } });
   const parts = [];
   if (video !== 'none') {
     const input = await Demuxer.open(`testsrc2=s=320x180:r=25,trim=duration=${seconds}`, { format: 'lavfi' });

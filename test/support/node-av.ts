@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { type Running, run, start } from './programs.ts';
 
 const SCRIPT = fileURLToPath(new URL('./node-av-ffmpeg.mjs', import.meta.url));
-const CACHE = join(tmpdir(), 'sluice-test-clips-3');
+const CACHE = join(tmpdir(), 'sluice-test-clips-4');
 
 export interface SeenStream {
   readonly kind: 'video' | 'audio';
