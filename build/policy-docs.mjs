@@ -16,6 +16,14 @@ import { forwardSection } from '../src/service/relay/forward-config.ts';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 const WIDTH = 110;
+/** What a rule of policy.xml may hold. */
+const RULE_SECTIONS = [
+  ...Object.values(STREAM_SECTIONS),
+  forwardSection,
+  recordSection,
+  channelSection,
+  pullSection,
+];
 
 const RELOAD_TEXT = { live: 'at once', 'new-sessions': 'for new sessions', restart: 'after a restart' };
 
@@ -162,13 +170,7 @@ function renderPolicyXml() {
     '',
     comment('What a rule may hold, with the defaults:', '  '),
   ];
-  for (const section of [
-    ...Object.values(STREAM_SECTIONS),
-    forwardSection,
-    recordSection,
-    channelSection,
-    pullSection,
-  ]) {
+  for (const section of RULE_SECTIONS) {
     const settings = settingsOf(section);
     const attributes = settings.map((setting) => ` ${setting.name}="${setting.defaultText}"`).join('');
     const element =
@@ -222,9 +224,7 @@ function table(section, variable) {
       );
     return `<tr>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
   });
-  // `<srt>` stands in both files.
-  const isSecond = !variable && Object.hasOwn(SERVER_SECTIONS, section.name);
-  const anchor = isSecond ? `stream-${section.name}` : section.name;
+  const anchor = anchorOf(section, variable);
   const head = [
     'Setting',
     'Default',
@@ -236,13 +236,18 @@ function table(section, variable) {
   return [
     `<h3 id="${anchor}">${element(section.name)}</h3>`,
     `<p>${escapeXml(section.text)}</p>`,
-    '<div class="table"><table>',
+    '<div class="table-scroll"><table>',
     `<thead><tr>${head.map((cell) => `<th scope="col">${cell}</th>`).join('')}</tr></thead>`,
     '<tbody>',
     ...rows,
     '</tbody>',
     '</table></div>',
   ].join('\n');
+}
+
+/** `<srt>` stands in both files. */
+function anchorOf({ name }, isServer) {
+  return !isServer && Object.hasOwn(SERVER_SECTIONS, name) ? `stream-${name}` : name;
 }
 
 function acceptedRows() {
@@ -276,18 +281,38 @@ function acceptedRows() {
   return rows;
 }
 
+function indexOf(sections, isServer) {
+  return sections
+    .map((section) => `  <a class="part" href="#${anchorOf(section, isServer)}">${element(section.name)}</a>`)
+    .join('\n');
+}
+
 function renderReferencePage() {
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>Configuration reference - Sluice</title>
+<link rel="icon" href="/favicon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/style.css">
 <link rel="stylesheet" href="/manual.css">
 </head>
 <body>
-<main class="manual">
+<header class="top">
+  <a class="brand" href="/"><img src="/favicon.svg" alt="" width="24" height="24">Sluice</a>
+  <nav><a href="/">Streams</a><a href="/docs/">Manual</a><a href="/docs/zh.html" lang="zh-Hans">中文</a></nav>
+</header>
+<main class="page manual reference">
+<nav class="manual-index" aria-label="Contents">
+  <a href="#config">config.xml</a>
+${indexOf(Object.values(SERVER_SECTIONS), true)}
+  <a href="#policy">policy.xml</a>
+${indexOf(RULE_SECTIONS, false)}
+  <a href="#smart_rtmpd">Files of smart_rtmpd</a>
+</nav>
+<article class="manual-text">
 <h1>Configuration reference</h1>
 <p>Two files in the folder <code>conf</code>: <code>config.xml</code> sets up the server, <code>policy.xml</code> has rules for streams. Every setting has a default, so both may be empty. <code>sluice check</code> tells what is wrong with them, with file, line and column, and prints what is in force and where each value comes from. A reload (<code>SIGHUP</code>) reads both again; a wrong file changes nothing.</p>
 <p>A setting may be a child element or an attribute, and <code>chunk_size</code> is the same as <code>chunk-size</code>. Switches take <code>on</code>, <code>off</code>, <code>true</code> and <code>false</code>. Durations are written <code>500ms</code>, <code>10s</code>, <code>2m</code>, <code>1h</code>; sizes <code>64K</code>, <code>8M</code>, <code>1G</code>. Settings of <code>config.xml</code> can also come from the environment, which wins over the file.</p>
@@ -300,7 +325,7 @@ ${Object.values(SERVER_SECTIONS)
 
 <h2 id="policy">policy.xml</h2>
 <p>The outermost element is ${element('policy')}. Rules in it:</p>
-<div class="table"><table>
+<div class="table-scroll"><table>
 <thead><tr><th scope="col">Rule</th><th scope="col">Fits</th></tr></thead>
 <tbody>
 <tr><td><code>&lt;application name="live"&gt;</code></td><td>Every stream of the application, and of <code>live/…</code> below it. It also allows the application; <code>live</code> and <code>rec</code> are allowed without one, <code>name="*"</code> allows all.</td></tr>
@@ -311,11 +336,11 @@ ${Object.values(SERVER_SECTIONS)
 </table></div>
 <p>In hosts, applications and streams <code>*</code> stands for any characters. The port of a host is not compared. All rules that fit a stream count, setting by setting: <code>url</code> wins over <code>stream</code>, that over <code>vhost</code>, that over <code>application</code>; of two of a kind the one wins that names more. Their forwards add up, each target once, and so do their recordings, each name once.</p>
 <p>Every rule may hold these elements:</p>
-${[...Object.values(STREAM_SECTIONS), forwardSection, recordSection, channelSection, pullSection].map((section) => table(section, false)).join('\n')}
+${RULE_SECTIONS.map((section) => table(section, false)).join('\n')}
 
 <h2 id="smart_rtmpd">Files of smart_rtmpd</h2>
 <p>Its <code>config.xml</code> and <code>policy.xml</code> can be used as they are. What this version does not use is accepted and named in a warning at the start:</p>
-<div class="table"><table>
+<div class="table-scroll"><table>
 <thead><tr><th scope="col">Element</th><th scope="col">Here</th></tr></thead>
 <tbody>
 ${acceptedRows()
@@ -323,6 +348,7 @@ ${acceptedRows()
   .join('\n')}
 </tbody>
 </table></div>
+</article>
 </main>
 </body>
 </html>

@@ -73,6 +73,18 @@ export function streamPath(app, name) {
   return `/${[...app.split('/'), ...name.split('/')].map(encodeURIComponent).join('/')}`;
 }
 
+/**
+ * Where to publish by `type` (of the server's own list, RTMP when it is not there), with the host that should be printed.
+ * `server` may be null: then by RTMP at `host`.
+ */
+export function publishAddress(server, host, { type, app, name }) {
+  const listed = server?.publish.find((way) => way.type === type)?.url ?? `rtmp://${host}/live`;
+  const url = printedUrl(listed, server);
+  const path = streamPath(app, name);
+  if (type === 'srt') return url.replace(/(streamid=publish:).*$/, (_whole, begin) => begin + path.slice(1));
+  return url.replace(/^([a-z]+:\/\/[^/]+).*$/i, '$1') + path + (type === 'http-whip' ? '/whip' : '');
+}
+
 /** Where the page itself plays from: always the origin that served the page. `extra` are tokens and the like. */
 export function playAddress(way, origin, app, name, extra = '') {
   const query = extra === '' ? '' : `?${extra}`;

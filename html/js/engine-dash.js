@@ -7,6 +7,7 @@ const MARGIN_S = 1;
 
 export async function openDash(video, choice, events, signal) {
   await loadScript('/vendor/dash.mediaplayer.min.js');
+  signal.throwIfAborted();
   const { dashjs } = window;
   const player = dashjs.MediaPlayer().create();
   player.updateSettings({

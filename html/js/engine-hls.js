@@ -10,6 +10,7 @@ export async function openHls(video, choice, events, signal) {
   const native = video.canPlayType('application/vnd.apple.mpegurl') !== '';
   if (!choice.mediaSource && native) return openNativeHls(video, choice, events, signal);
   await loadScript('/vendor/hls.min.js');
+  signal.throwIfAborted();
   const { Hls } = window;
   const lowLatencyMode = choice.way === 'll-hls';
   const hls = new Hls({

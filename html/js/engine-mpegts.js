@@ -3,11 +3,12 @@
 import { jumpToLive, SYNC_MAX_S, SYNC_RATE, SYNC_TARGET_S } from './live-edge.js';
 import { loadScript } from './load-script.js';
 
-/** `type`: `flv` or `mpegts`. */
-export async function openMpegts(type, video, choice, events, signal) {
+export async function openMpegts(video, choice, events, signal) {
   await loadScript('/vendor/mpegts.js');
+  signal.throwIfAborted();
   const { mpegts } = window;
   mpegts.LoggingControl.enableAll = false;
+  const type = choice.way.endsWith('-ts') ? 'mpegts' : 'flv';
   const source = { type, isLive: true, url: choice.url };
   if (choice.known) Object.assign(source, { hasVideo: choice.hasVideo, hasAudio: choice.hasAudio });
   const player = mpegts.createPlayer(source, {

@@ -4,31 +4,42 @@
 //   behindEdge()   seconds to the end of the newest segment, or null where there is no such thing
 //   latency(now)   seconds since the shown picture was received by the server, or null where the stream does not tell;
 //                  `now` is the server's clock, milliseconds since 1970
+//   pictures()     { total, dropped } of pictures that came and that were not shown, since there is something to count
 //   link()         what a connection by WebRTC measures (LinkStatistics), or null
 //   timeline()     { start, end, position, live } in seconds: what can be sought through, or null
 //   seek(seconds)  in the time of the timeline; goLive() to its newest end
 //   close()
 
+import { picturesOf } from './picture-count.js';
+
+const webrtc = async () => (await import('./engine-webrtc.js')).openWebrtc;
+const mpegts = async () => (await import('./engine-mpegts.js')).openMpegts;
+const fmp4 = async () => (await import('./engine-fmp4.js')).openFmp4;
+const hls = async () => (await import('./engine-hls.js')).openHls;
+const dash = async () => (await import('./engine-dash.js')).openDash;
+const native = async () => (await import('./engine-native.js')).openNative;
+
 const ENGINES = {
-  webrtc: async (...given) => (await import('./engine-webrtc.js')).openWebrtc(...given),
-  'http-flv': async (...given) => (await import('./engine-mpegts.js')).openMpegts('flv', ...given),
-  'ws-flv': async (...given) => (await import('./engine-mpegts.js')).openMpegts('flv', ...given),
-  'http-ts': async (...given) => (await import('./engine-mpegts.js')).openMpegts('mpegts', ...given),
-  'ws-ts': async (...given) => (await import('./engine-mpegts.js')).openMpegts('mpegts', ...given),
-  'http-fmp4': async (...given) => (await import('./engine-fmp4.js')).openFmp4(...given),
-  'ws-fmp4': async (...given) => (await import('./engine-fmp4.js')).openFmp4(...given),
-  hls: async (...given) => (await import('./engine-hls.js')).openHls(...given),
-  'll-hls': async (...given) => (await import('./engine-hls.js')).openHls(...given),
-  dash: async (...given) => (await import('./engine-dash.js')).openDash(...given),
-  'll-dash': async (...given) => (await import('./engine-dash.js')).openDash(...given),
-  aac: async (...given) => (await import('./engine-native.js')).openNative(...given),
-  mp3: async (...given) => (await import('./engine-native.js')).openNative(...given),
-  file: async (...given) => (await import('./engine-native.js')).openNative(...given),
+  webrtc,
+  'http-flv': mpegts,
+  'ws-flv': mpegts,
+  'http-ts': mpegts,
+  'ws-ts': mpegts,
+  'http-fmp4': fmp4,
+  'ws-fmp4': fmp4,
+  hls,
+  'll-hls': hls,
+  dash,
+  'll-dash': dash,
+  aac: native,
+  mp3: native,
+  file: native,
 };
 
 /** What an engine answers that knows no more than the video element. */
 const PLAIN = {
   position: null,
+  pictures: null,
   behindEdge: () => null,
   latency: () => null,
   link: () => null,
@@ -46,7 +57,13 @@ export function startEngine(video, choice, events, onReady) {
   video.addEventListener('ended', () => events.ended(), { signal });
   let inner = null;
   let closed = false;
-  ENGINES[choice.way](video, choice, events, signal)
+  // What is still loading when the next engine begins must not touch the element any more.
+  const load = async () => {
+    const open = await ENGINES[choice.way]();
+    signal.throwIfAborted();
+    return open(video, choice, events, signal);
+  };
+  load()
     .then((opened) => {
       inner = { ...PLAIN, ...opened };
       if (closed) opened.close();
@@ -59,6 +76,7 @@ export function startEngine(video, choice, events, onReady) {
     position: () => inner?.position?.() ?? video.currentTime,
     behindEdge: () => inner?.behindEdge() ?? null,
     latency: (now) => inner?.latency(now) ?? null,
+    pictures: () => inner?.pictures?.() ?? picturesOf(video),
     link: () => inner?.link() ?? null,
     timeline: () => inner?.timeline() ?? null,
     seek: (seconds) => inner?.seek(seconds),

@@ -38,7 +38,8 @@ export function frameRate(fps) {
   return `${Math.round(fps * 100) / 100} fps`;
 }
 
-function resolution(width, height) {
+/** '' when unknown. */
+export function resolution(width, height) {
   return width > 0 && height > 0 ? `${width}×${height}` : '';
 }
 

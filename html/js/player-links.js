@@ -5,6 +5,7 @@ import {
   playerPage,
   printedHost,
   printedUrl,
+  publishAddress,
   publishCommands,
   serverAndKey,
   shellWord,
@@ -50,12 +51,12 @@ export function playLabel(type) {
 export function showAddresses(asked, stream, server) {
   const host = printedHost(location.hostname, server);
   const origin = publicOrigin(host);
-  const urls = (stream?.urls ?? fallbackUrls(asked, origin, host)).map(({ type, url }) => ({
+  const publish = publishAddress(server, host, { ...asked, type: 'rtmp' });
+  const urls = (stream?.urls ?? fallbackUrls(asked, origin, publish)).map(({ type, url }) => ({
     type,
     url: printedUrl(url, server),
   }));
-  const rtmp =
-    urls.find((entry) => entry.type === 'rtmp')?.url ?? `rtmp://${host}/${asked.app}/${asked.name}`;
+  const rtmp = urls.find((entry) => entry.type === 'rtmp')?.url ?? publish;
   const flv =
     urls.find((entry) => entry.type === 'http-flv')?.url ??
     playAddress('http-flv', origin, asked.app, asked.name);
@@ -140,10 +141,10 @@ function publicOrigin(host) {
 }
 
 // The stream is not there yet: its addresses are known all the same.
-function fallbackUrls({ app, name }, origin, host) {
+function fallbackUrls({ app, name }, origin, rtmp) {
   const secure = location.protocol === 'https:' ? 's' : '';
   return [
-    { type: 'rtmp', url: `rtmp://${host}/${app}/${name}` },
+    { type: 'rtmp', url: rtmp },
     { type: `http${secure}-flv`, url: playAddress('http-flv', origin, app, name) },
     { type: `ws${secure}-flv`, url: playAddress('ws-flv', origin, app, name) },
     { type: `http${secure}-hls`, url: playAddress('hls', origin, app, name) },

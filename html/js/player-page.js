@@ -18,6 +18,7 @@ import { showWays } from './player-ways.js';
 import { keepPoster } from './posters.js';
 import { ServerClock } from './server-clock.js';
 import { StreamFinder } from './stream-finder.js';
+import { PAGE_TIMERS } from './timers.js';
 import { browserAbilities, checkWay, chooseWay } from './ways.js';
 
 const POSTER_MS = 20_000;
@@ -85,7 +86,7 @@ const session =
         onState: showState,
         onStream: showStream,
         onRefused: refuseWay,
-        timers: { set: (run, ms) => setTimeout(run, ms), clear: (handle) => clearTimeout(handle) },
+        timers: PAGE_TIMERS,
       })
     : new FileSession({
         choice: { ...file, mediaSource: abilities.mediaSource },

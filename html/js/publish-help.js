@@ -1,5 +1,5 @@
 // How to publish, with this server's own address: for OBS and for ffmpeg, with the name that the person types.
-import { printedUrl, publishCommands, serverAndKey, streamPath } from './addresses.js';
+import { publishAddress, publishCommands, serverAndKey } from './addresses.js';
 import { copyRow, element, setCopyText, setHidden, setText } from './dom.js';
 import { manualAddress, t } from './i18n.js';
 
@@ -18,7 +18,7 @@ export function showPublishHelp(container, server) {
   const ffmpegTitle = element('h3');
   const browser = element('a', { className: 'publish-browser', textContent: t('publish.browser') });
   const refresh = () => {
-    const address = publishAddress(server, state);
+    const address = publishAddress(server, location.hostname, state);
     const isWhip = state.type === 'http-whip';
     // The name of the stream is in the addresses of SRT and WHIP: nothing is left for the key.
     const isWhole = isWhip || state.type === 'srt';
@@ -78,18 +78,4 @@ function selectField(label, values, set, refresh) {
     refresh();
   });
   return element('label', {}, element('span', { textContent: label }), select);
-}
-
-/** `rtmp://host/app/name`, from the server's own list, with the app and the name of the person. */
-function publishAddress(server, state) {
-  const listed =
-    server?.publish.find((way) => way.type === state.type)?.url ?? `rtmp://${location.hostname}/live`;
-  const url = printedUrl(listed, server);
-  if (state.type === 'srt')
-    return url.replace(
-      /(streamid=publish:).*$/,
-      (_whole, begin) => begin + streamPath(state.app, state.name).slice(1),
-    );
-  const path = streamPath(state.app, state.name) + (state.type === 'http-whip' ? '/whip' : '');
-  return url.replace(/^([a-z]+:\/\/[^/]+).*$/i, '$1') + path;
 }

@@ -1,23 +1,22 @@
 // The numbers of what is being sent. What is not known is not shown.
-import { element, setHidden, setText } from './dom.js';
-import { bitrate, duration, frameRate } from './format.js';
+import { FactList } from './fact-list.js';
+import { bitrate, duration, frameRate, resolution } from './format.js';
 import { t } from './i18n.js';
 import { codecLabel } from './rtc-codecs.js';
 import { percent } from './rtc-statistics.js';
 
 const STARTING_S = 15;
-const NOTED = new Set(['rtt', 'loss', 'asked']);
-const rows = new Map();
+const rows = new FactList((key) => t(`send.number.${key}`), new Set(['rtt', 'loss', 'asked']));
 
 /** `facts` as LinkStatistics gives them, `seconds` since it is live. */
 export function showNumbers(list, facts, seconds) {
-  const numbers = numbersOf(facts, seconds);
-  for (const [key, text] of Object.entries(numbers)) showRow(list, key, text);
+  rows.show(list, numbersOf(facts, seconds));
 }
 
 /** Texts by name; '' = not known. */
 export function numbersOf(facts, seconds) {
-  const picture = facts.width > 0 ? `${facts.width}×${facts.height} ${frameRate(facts.fps ?? 0)}`.trim() : '';
+  const picture =
+    facts.width > 0 ? `${resolution(facts.width, facts.height)} ${frameRate(facts.fps ?? 0)}`.trim() : '';
   const asked = facts.nacks + facts.plis > 0 ? `NACK ${facts.nacks} · PLI ${facts.plis}` : '';
   const held = { bandwidth: t('send.held.bandwidth'), cpu: t('send.held.cpu') };
   return {
@@ -36,18 +35,4 @@ export function numbersOf(facts, seconds) {
     held: seconds < STARTING_S ? '' : (held[facts.limitedBy] ?? ''),
     transport: facts.overTcp ? 'TCP' : 'UDP',
   };
-}
-
-function showRow(list, key, text) {
-  let row = rows.get(key);
-  if (row === undefined) {
-    const value = element('dd');
-    const name = element('dt', { textContent: t(`send.number.${key}`) });
-    row = { group: element('div', { className: 'fact' }, name, value), value };
-    if (NOTED.has(key)) row.group.title = t(`send.number.${key}.note`);
-    rows.set(key, row);
-    list.append(row.group);
-  }
-  setHidden(row.group, text === '');
-  setText(row.value, text);
 }

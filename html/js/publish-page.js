@@ -13,6 +13,7 @@ import { RtcSender } from './rtc-sender.js';
 import { secureAddress } from './secure-address.js';
 import { SoundMeter } from './sound-meter.js';
 import { StreamFinder } from './stream-finder.js';
+import { PAGE_TIMERS } from './timers.js';
 
 const MEASURE_MS = 1000;
 const METER_MS = 100;
@@ -62,7 +63,7 @@ const session = new PublishSession({
       { ...events, answered: (notes) => showNote(notes) },
     ),
   onState: onSessionState,
-  timers: { set: (run, ms) => setTimeout(run, ms), clear: (handle) => clearTimeout(handle) },
+  timers: PAGE_TIMERS,
 });
 
 let server = null;
@@ -71,6 +72,7 @@ let trouble = captureHindrance();
 let details = {};
 let asking = false;
 let liveSince = 0;
+/** A promise of the lock, so that one that comes after the end is given back too. */
 let wakeLock = null;
 let finder = null;
 let isListed = false;
@@ -148,19 +150,16 @@ function onSessionState(_name, more) {
     finder = null;
     isListed = false;
   } else finder ??= new StreamFinder(settings.app, settings.name);
-  void holdScreen(session.isOn);
-  announce(session.state === 'ready' ? '' : t(`send.${session.state}`, { seconds: more.seconds ?? 0 }));
+  holdScreen(session.isOn);
+  announce(t(`send.${session.state}`, { seconds: more.seconds ?? 0 }));
   render();
 }
 
 // A phone that goes to sleep stops its camera.
-async function holdScreen(isWanted) {
-  try {
-    if (isWanted && wakeLock === null) wakeLock = await navigator.wakeLock?.request('screen');
-    if (isWanted) return;
-    await wakeLock?.release();
-    wakeLock = null;
-  } catch {
+function holdScreen(isWanted) {
+  if (isWanted) wakeLock ??= navigator.wakeLock?.request('screen').catch(() => undefined) ?? null;
+  else {
+    void wakeLock?.then((lock) => lock?.release());
     wakeLock = null;
   }
 }
@@ -251,7 +250,8 @@ function goOrStop() {
 
 async function measure() {
   if (session.state !== 'live' || document.hidden) return;
-  const facts = await session.link?.measure();
+  // A connection that is closed meanwhile has nothing to say.
+  const facts = await session.link?.measure().catch(() => undefined);
   if (facts === undefined || session.state !== 'live') return;
   showNumbers(byId('numbers'), facts, (Date.now() - liveSince) / 1000);
   await showAddresses();
@@ -318,10 +318,10 @@ navigator.mediaDevices?.addEventListener('devicechange', async () =>
 document.addEventListener('visibilitychange', () => {
   // The lock ends with the page being hidden.
   if (document.hidden) wakeLock = null;
-  else if (session.isOn) void holdScreen(true);
+  else if (session.isOn) holdScreen(true);
 });
 window.addEventListener('pagehide', () => session.stop());
-setInterval(() => void measure().catch(() => undefined), MEASURE_MS);
+setInterval(() => void measure(), MEASURE_MS);
 setInterval(() => {
   if (!document.hidden) byId('level').value = capture.tracks.audio?.enabled === true ? meter.level() : 0;
 }, METER_MS);

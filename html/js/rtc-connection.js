@@ -1,5 +1,6 @@
 // One connection by WebRTC from the offer to its end, for publishing and playing alike.
 import { exchange, leave, SignalError } from './rtc-signal.js';
+import { PAGE_TIMERS } from './timers.js';
 
 /** From the answer until media may flow. A firewall that drops packets says nothing. */
 const CONNECT_MS = 8000;
@@ -7,15 +8,14 @@ const CONNECT_MS = 8000;
 const SILENT_MS = 4000;
 
 const USUAL_PORT = '8000';
-const TIMERS = { set: (run, ms) => setTimeout(run, ms), clear: (handle) => clearTimeout(handle) };
 
 /**
- * Connects `peer` (with its transceivers) to `url`. Of the events one of `failed(details)` and `lost()` comes at most,
- * and nothing after `close()`: `answered(notes)`, may be absent; `connected()`; `failed({ status, text })`, the server refused; `failed({ reason, values })`,
- * a key of the dictionary: no connection, although the server answered; `failed({})`, the server could not be reached;
- * `lost()`, it was connected.
+ * Connects `peer` (with its transceivers) to `url`. Of the events one of `failed(details)` and `lost()` comes at most, and
+ * nothing after `close()`: `answered(notes)`, may be absent; `connected()`; `failed({ status, text })`, the server
+ * refused; `failed({ reason, values })`, a key of the dictionary: no connection, although the server answered;
+ * `failed({})`, the server could not be reached; `lost()`, it was connected.
  */
-export function connectPeer(peer, url, events, timers = TIMERS) {
+export function connectPeer(peer, url, events, timers = PAGE_TIMERS) {
   const abort = new AbortController();
   let session = '';
   let isConnected = false;

@@ -1,8 +1,8 @@
 // WHIP (RFC 9725) and WHEP: an offer goes out by POST, the answer comes back with the address of the session, DELETE
-// ends it. Candidates are gathered before the offer goes out: the server is reachable by itself and needs none of ours.
+// ends it. The offer has no candidates: the server is reachable by itself and needs none of ours. They are gathered when
+// its answer has come, which is what a browser needs to use the STUN and TURN servers that the answer names.
+import { iceServersOf } from './rtc-ice-servers.js';
 
-/** Without a server to ask for its own address a browser knows its candidates at once; this is for those that hang. */
-const GATHER_MS = 1000;
 const ANSWER_MS = 10_000;
 const MOST_TEXT = 400;
 
@@ -16,17 +16,17 @@ export class SignalError extends Error {
 }
 
 /**
- * Offers what `peer` has and takes the answer. Resolves with `{ session, notes }`: the address of the session, '' when the
- * server named none, and what the server says about what it leaves out, or ''. Throws SignalError when the server refuses, another error when it cannot be reached.
+ * Offers what `peer` has and takes the answer. Resolves with `{ session, notes }`: the address of the session, '' when
+ * the server named none, and what the server says about what it leaves out, or ''. Throws SignalError when the server
+ * refuses, another error when it cannot be reached.
  */
 export async function exchange(peer, url, signal) {
   const offer = await peer.createOffer();
-  await peer.setLocalDescription({ type: 'offer', sdp: withStereo(offer.sdp) });
-  await gathered(peer);
+  const sdp = withStereo(offer.sdp);
   const response = await fetch(url, {
     method: 'POST',
     headers: { 'Content-Type': 'application/sdp' },
-    body: peer.localDescription.sdp,
+    body: sdp,
     signal: AbortSignal.any?.([signal, AbortSignal.timeout(ANSWER_MS)]) ?? signal,
   });
   const text = await response.text();
@@ -35,12 +35,24 @@ export async function exchange(peer, url, signal) {
   const session = location === null ? '' : new URL(location, response.url || url).href;
   try {
     if (signal.aborted) throw signal.reason;
+    useIceServers(peer, iceServersOf(response.headers.get('Link')));
+    await peer.setLocalDescription({ type: 'offer', sdp });
     await peer.setRemoteDescription({ type: 'answer', sdp: withStereo(text) });
   } catch (error) {
     leave(session);
     throw error;
   }
   return { session, notes: response.headers.get('X-Sluice-Notes') ?? '' };
+}
+
+// Most connections need none of them: servers that the browser does not take are no reason to have no connection.
+function useIceServers(peer, iceServers) {
+  if (iceServers.length === 0) return;
+  try {
+    peer.setConfiguration({ ...peer.getConfiguration(), iceServers });
+  } catch (error) {
+    console.warn(`ICE servers: ${error.message}`);
+  }
 }
 
 /** Ends a session of the server, also while the page is being closed. */
@@ -70,16 +82,4 @@ export function sentenceOf(text) {
     }
   }
   return sentence.slice(0, MOST_TEXT);
-}
-
-function gathered(peer) {
-  if (peer.iceGatheringState === 'complete') return Promise.resolve();
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, GATHER_MS);
-    peer.addEventListener('icegatheringstatechange', () => {
-      if (peer.iceGatheringState !== 'complete') return;
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

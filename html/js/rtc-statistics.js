@@ -8,8 +8,8 @@ export class LinkStatistics {
   #samples = [];
 
   /**
-   * Takes one report (the values of an RTCStatsReport) and gives what is known now: `{ kbps, rttMs, lossPercent, lost,
-   * overTcp, video, audio, roomKbps, ... }`; `delayMs` is what waits in this browser before it is shown.
+   * Takes one report (the values of an RTCStatsReport) and gives what is known now: what `readReport` finds in it, and
+   * `{ kbps, lossPercent, delayMs }` of the last seconds; `delayMs` is what waits in this browser before it is shown.
    */
   add(entries) {
     const sample = readReport(entries);
@@ -22,27 +22,14 @@ export class LinkStatistics {
     const passed = since('packets');
     const measured = sample.fractionLost ?? share(lost, passed);
     return {
+      ...sample,
       kbps: seconds > 0 ? (since('bytes') * 8) / 1000 / seconds : null,
-      rttMs: sample.rttMs,
       lossPercent: measured === null ? null : measured * 100,
-      lost: sample.lost,
       // Picture and sound are shown together, so the later one tells.
       delayMs: later(
         average(since('pictureS'), since('pictures')),
         average(since('soundS'), since('sounds')),
       ),
-      frames: sample.frames,
-      packets: sample.packets,
-      nacks: sample.nacks,
-      plis: sample.plis,
-      fps: sample.fps,
-      width: sample.width,
-      height: sample.height,
-      videoCodec: sample.videoCodec,
-      audioCodec: sample.audioCodec,
-      limitedBy: sample.limitedBy,
-      roomKbps: sample.roomKbps,
-      overTcp: sample.overTcp,
     };
   }
 }

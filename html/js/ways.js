@@ -53,7 +53,7 @@ const FORMS = {
   dash: DASH,
   'll-dash': DASH,
 };
-/** Sound of other codecs is converted by the server. */
+/** Pictures that WebRTC has a place for; sound is converted by the server, which names what it cannot convert. */
 const WEBRTC_VIDEO = new Set(['h264', 'h265', 'vp8', 'vp9', 'av1']);
 /** One sound track alone, played by the browser itself. */
 const SOUND = {

@@ -1,12 +1,12 @@
 /**
  * What sending datagrams costs at least with Node: one connected socket per receiver and track, or one for all of them,
- * and the same datagrams to all of them in the rhythm in which they came. A child process; it is told what to send over IPC and then sends
- * until it is ended.
+ * and the same datagrams to all of them in the rhythm in which they came. A child process; it is told what to send over
+ * IPC and then sends until it is ended.
  */
 import { createCipheriv, createSecretKey } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
-import type { RecordedDatagram } from './datagram-process.ts';
 import { deferred } from './deferred.ts';
+import { answerCommands, HOST, type RecordedDatagram } from './receiver-group.ts';
 
 export interface BareDatagramJob {
   /** By receiver and track. */
@@ -60,7 +60,7 @@ function groupsOf(datagrams: readonly RecordedDatagram[]): Group[] {
 async function connected(port: number): Promise<Socket> {
   const socket = createSocket('udp4');
   const { promise, resolve } = deferred();
-  socket.connect(port, '127.0.0.1', () => resolve());
+  socket.connect(port, HOST, () => resolve());
   await promise;
   socket.on('error', () => undefined);
   return socket;
@@ -103,7 +103,7 @@ async function run({
   ciphers = false,
   datagrams,
   periodMs,
-}: BareDatagramJob): Promise<void> {
+}: BareDatagramJob): Promise<null> {
   const groups = groupsOf(datagrams);
   const receivers: Socket[][] = [];
   if (!isShared) for (const one of ports) receivers.push(await Promise.all(one.map(connected)));
@@ -117,7 +117,6 @@ async function run({
       came += 1;
       if (came % ANSWERED === 0) shared.send(ANSWER, from.port, from.address);
     });
-  process.send?.({ reply: null });
   const startMs = performance.now();
   let next = 0;
   const send = (): void => {
@@ -136,12 +135,12 @@ async function run({
       for (const [index, port] of ports.entries()) {
         const protector = protectors[index]!;
         for (const { track, bytes } of group.datagrams)
-          shared.send(ciphers ? protector.protect(bytes) : bytes, port[track]!, '127.0.0.1');
+          shared.send(ciphers ? protector.protect(bytes) : bytes, port[track]!, HOST);
       }
     }
   };
   send();
+  return null;
 }
 
-process.on('message', (job: BareDatagramJob) => void run(job));
-process.on('disconnect', () => process.exit(0));
+answerCommands(run);

@@ -2,65 +2,41 @@
  * Receivers of datagrams for the trial `rtsp-udp`, a child process: RTSP sessions over UDP whose packets are counted, or
  * bare sockets. Commands come over IPC, each is answered once.
  */
-import { createSocket, type Socket } from 'node:dgram';
-import { connect, type Socket as TcpSocket } from 'node:net';
+import type { Socket } from 'node:dgram';
+import { connect } from 'node:net';
 import { deferred } from './deferred.ts';
+import {
+  answerCommands,
+  bind,
+  type CountedReceiver,
+  type CountRequest,
+  ReceiverGroup,
+  receivingSocket,
+} from './receiver-group.ts';
 import { RtspClient, type RtspTarget } from './rtsp-client.ts';
 
 /** Tracks of the clip: pictures and sound. */
-const TRACKS = 2;
+const TRACKS = [0, 1];
 const PUNCH = Buffer.from('80000000000000000000000000', 'hex').subarray(0, 12);
 const READY_MS = 20_000;
 const CONNECT_AT_ONCE = 20;
 
-export interface RecordedDatagram {
-  /** Milliseconds since the first one. */
-  readonly atMs: number;
-  readonly track: number;
-  /** base64 */
-  readonly bytes: string;
-}
+export type DatagramRequest =
+  /** Without a target they are bare sockets. */
+  { readonly type: 'open'; readonly count: number; readonly target: RtspTarget | null } | CountRequest;
 
-type DatagramRequest =
-  | { readonly type: 'open'; readonly count: number; readonly target: RtspTarget | null }
-  | { readonly type: 'start' }
-  | { readonly type: 'stop' };
-
-export interface DatagramCounts {
-  readonly packets: number;
-  readonly bytes: number;
-  /** Gaps in the sequence numbers of all receivers. */
-  readonly missing: number;
-  /** Receivers that got nothing. */
-  readonly silent: number;
-  readonly seconds: number;
-  readonly cpuSeconds: number;
-  /** What the first receiver got. */
-  readonly recorded: readonly RecordedDatagram[];
-}
-
-class Receiver {
-  readonly sockets: Socket[] = [];
+class Receiver implements CountedReceiver {
+  readonly sockets: readonly Socket[] = TRACKS.map((track) =>
+    receivingSocket((bytes) => this.take(track, bytes)),
+  );
   packets = 0;
   bytes = 0;
+  /** Gaps in the sequence numbers. */
   missing = 0;
-  private readonly last = [-1, -1];
-  private readonly recorded: RecordedDatagram[] | null;
-  private tcp: TcpSocket | null = null;
-
-  constructor(recorded: RecordedDatagram[] | null) {
-    this.recorded = recorded;
-  }
+  private readonly last = TRACKS.map(() => -1);
 
   async bind(): Promise<void> {
-    for (let track = 0; track < TRACKS; track += 1) {
-      const socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 20 });
-      socket.on('message', (bytes) => this.take(track, bytes));
-      const { promise, resolve } = deferred();
-      socket.bind(0, '127.0.0.1', () => resolve());
-      await promise;
-      this.sockets.push(socket);
-    }
+    for (const socket of this.sockets) await bind(socket);
   }
 
   private take(track: number, bytes: Buffer): void {
@@ -70,7 +46,7 @@ class Receiver {
     const last = this.last[track]!;
     if (last >= 0) this.missing += (sequence - last - 1) & 0xffff;
     this.last[track] = sequence;
-    this.recorded?.push({ atMs: performance.now() - windowStart, track, bytes: bytes.toString('base64') });
+    group.record(this, track, bytes);
   }
 
   forget(): void {
@@ -83,14 +59,12 @@ class Receiver {
   async play(target: RtspTarget): Promise<void> {
     const { promise, resolve, reject } = deferred();
     const tcp = connect({ host: target.host, port: target.port });
-    this.tcp = tcp;
     const timer = setTimeout(() => reject(new Error('the server answers too slowly')), READY_MS);
     tcp.on('error', reject);
     tcp.on('close', () => reject(new Error('closed by the server')));
     tcp.once('connect', () => {
       const ports = (track: number): readonly [number, number] => {
         const { port } = this.sockets[track]!.address();
-        // RTCP goes where nobody listens; the trial counts RTP.
         return [port, rtcpPort];
       };
       const client = new RtspClient(tcp, target, ports, () => undefined);
@@ -110,71 +84,28 @@ class Receiver {
     await promise;
     clearTimeout(timer);
   }
-
-  close(): void {
-    this.tcp?.destroy();
-    for (const socket of this.sockets) socket.close();
-  }
 }
 
-const receivers: Receiver[] = [];
-const recorded: RecordedDatagram[] = [];
-let windowStart = 0;
-let windowCpu = process.cpuUsage();
+const group = new ReceiverGroup<Receiver>();
+/** RTCP goes where nobody listens; the trial counts RTP. */
 let rtcpPort = 0;
 
 async function open(count: number, target: RtspTarget | null): Promise<number[][]> {
-  const rtcp = createSocket('udp4');
-  const { promise, resolve } = deferred();
-  rtcp.bind(0, '127.0.0.1', () => resolve());
-  await promise;
+  const rtcp = receivingSocket(() => undefined);
+  await bind(rtcp);
   rtcpPort = rtcp.address().port;
-  for (let done = 0; done < count; done += CONNECT_AT_ONCE) {
-    const fresh = Array.from(
-      { length: Math.min(CONNECT_AT_ONCE, count - done) },
-      (_, index) => new Receiver(done + index === 0 ? recorded : null),
-    );
-    receivers.push(...fresh);
-    for (const one of fresh) await one.bind();
-    if (target !== null) await Promise.all(fresh.map((one) => one.play(target)));
-  }
-  return receivers.map(({ sockets }) => sockets.map((socket) => socket.address().port));
-}
-
-function start(): null {
-  for (const one of receivers) one.forget();
-  recorded.length = 0;
-  windowCpu = process.cpuUsage();
-  windowStart = performance.now();
-  return null;
-}
-
-function stop(): DatagramCounts {
-  const cpu = process.cpuUsage(windowCpu);
-  const sum = (of: (one: Receiver) => number): number => receivers.reduce((total, one) => total + of(one), 0);
-  return {
-    packets: sum(({ packets }) => packets),
-    bytes: sum(({ bytes }) => bytes),
-    missing: sum(({ missing }) => missing),
-    silent: sum(({ packets }) => (packets === 0 ? 1 : 0)),
-    seconds: (performance.now() - windowStart) / 1000,
-    cpuSeconds: (cpu.user + cpu.system) / 1e6,
-    recorded: recorded.slice(),
-  };
-}
-
-async function answer(request: DatagramRequest): Promise<unknown> {
-  if (request.type === 'open') return await open(request.count, request.target);
-  return request.type === 'start' ? start() : stop();
-}
-
-process.on('message', (request: DatagramRequest) => {
-  answer(request).then(
-    (reply) => process.send?.({ reply }),
-    (error: Error) => process.send?.({ error: error.message }),
+  await group.open(
+    count,
+    CONNECT_AT_ONCE,
+    () => new Receiver(),
+    async (one) => {
+      if (target !== null) await one.play(target);
+    },
   );
-});
-process.on('disconnect', () => {
-  for (const one of receivers) one.close();
-  process.exit(0);
+  return group.receivers.map(({ sockets }) => sockets.map((socket) => socket.address().port));
+}
+
+answerCommands<DatagramRequest>(async (request) => {
+  if (request.type === 'open') return await open(request.count, request.target);
+  return request.type === 'start' ? group.start() : group.stop();
 });

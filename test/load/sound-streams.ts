@@ -2,6 +2,7 @@
 import type { SoundTarget } from '../../src/media/sound-conversion.ts';
 import { openConversion } from '../../src/transcode/sound-codecs.ts';
 import { planSound, reasonAgainstSound } from '../../src/transcode/sound-plan.ts';
+import { Random } from '../support/fuzz.ts';
 import { allSources, SETTINGS, type SoundSource } from '../support/sound-sources.ts';
 import type { Trial, TrialGoal } from './trial.ts';
 
@@ -57,11 +58,13 @@ async function costOf(source: SoundSource, target: SoundTarget, windowMs: number
 
 /** Neither a tone nor noise: what encoders have work with. */
 function noisySweep(rate: number): Float32Array {
-  let seed = 1;
+  const random = new Random(1);
   return Float32Array.from({ length: rate * CLIP_SECONDS }, (_, i) => {
-    seed = (seed * 1_103_515_245 + 12_345) & 0x7fffffff;
     const t = i / rate;
     const swing = 0.6 + 0.4 * Math.sin(2 * Math.PI * 5 * t);
-    return 0.4 * swing * Math.sin(2 * Math.PI * (200 + 400 * t) * t) + 0.1 * (seed / 0x40000000 - 1);
+    return (
+      0.4 * swing * Math.sin(2 * Math.PI * (200 + 400 * t) * t) +
+      0.1 * (random.below(1 << 16) / (1 << 15) - 1)
+    );
   });
 }

@@ -35,7 +35,7 @@ export class TrialChild {
   }
 
   async stop(): Promise<void> {
-    if (this.process.exitCode !== null) return;
+    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
     const { promise, resolve } = deferred();
     this.process.once('exit', () => resolve());
     this.process.kill();

@@ -2,6 +2,7 @@
  * WebRTC players that come one after another, ten at once: WHEP over HTTP, ICE, a full DTLS handshake, the pictures that
  * are held, DELETE. What one of them costs the main thread and the thread of WebRTC.
  */
+import { SETTLE_MS } from './datagram-turn.ts';
 import { percentile } from './result.ts';
 import { delay } from './servers.ts';
 import { LOAD_CORE } from './system.ts';
@@ -14,7 +15,6 @@ import type { WebrtcConnects } from './webrtc-receivers.ts';
 const CONNECTS = 600;
 const QUICK_CONNECTS = 150;
 const TURNS = 3;
-const SETTLE_MS = 3000;
 const LEAST_PER_CORE = 100;
 
 export const webrtcConnects: Trial = {

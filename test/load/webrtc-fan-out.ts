@@ -3,9 +3,17 @@
  * same datagrams in the same rhythm from one socket: as they are, and ciphered anew for each receiver by node:crypto,
  * which is the primitive cost. The number of players rises until the core is full or somebody loses something.
  */
+import {
+  areBusy,
+  bareTurn,
+  cpuPercent,
+  type DatagramTurn,
+  packetsPerSecond,
+  SETTLE_MS,
+} from './datagram-turn.ts';
 import { percentile } from './result.ts';
 import { delay } from './servers.ts';
-import { cpuSeconds, LOAD_CORE, SERVER_CORE } from './system.ts';
+import { LOAD_CORE } from './system.ts';
 import type { Trial, TrialOptions } from './trial.ts';
 import { TrialChild } from './trial-child.ts';
 import { TrialServer } from './trial-server.ts';
@@ -15,18 +23,28 @@ const PLAYERS = [100, 150, 200];
 const QUICK_PLAYERS = [100];
 const TURNS = 3;
 const QUICK_TURNS = 1;
-const SETTLE_MS = 3000;
 const LIMIT = 1.35;
-/** CPU of the players above which they may have been too slow to read. */
-const BUSY_SHARE = 0.85;
+const PROCESS = 'webrtc-receivers.ts';
+const COLUMNS = [
+  'turn',
+  'players',
+  'server',
+  'packets/s',
+  'CPU %',
+  'sending thread %',
+  'main thread %',
+  'us/packet',
+  'it/AES-GCM',
+  'complete',
+  'sent again',
+];
 
-interface Turn {
+interface NamedTurn extends DatagramTurn<WebrtcCounts> {
   readonly name: string;
-  readonly counts: WebrtcCounts;
-  readonly cpu: number;
-  /** Of the thread that sends, and of the main thread; the same for a bare loop. */
+  /** CPU seconds of the thread that sends, of a bare loop all. */
   readonly sending: number;
-  readonly main: number;
+  /** Of the main thread of the server; null of a bare loop. */
+  readonly main: number | null;
 }
 
 export function webrtcConfig(): string {
@@ -43,7 +61,7 @@ export function threadsSince(
   return { all: used.reduce((sum, one) => sum + one, 0), busiest: Math.max(0, ...others), main };
 }
 
-async function serverTurn(options: TrialOptions, count: number): Promise<Turn> {
+async function serverTurn(options: TrialOptions, count: number): Promise<NamedTurn> {
   const { executable, windowMs } = options;
   const server = await TrialServer.start({
     executable,
@@ -52,7 +70,7 @@ async function serverTurn(options: TrialOptions, count: number): Promise<Turn> {
     publishers: 1,
     connections: count,
   });
-  const receivers = new TrialChild('webrtc-receivers.ts', LOAD_CORE);
+  const receivers = new TrialChild(PROCESS, LOAD_CORE);
   try {
     // A key frame must be there.
     await delay(SETTLE_MS);
@@ -70,29 +88,36 @@ async function serverTurn(options: TrialOptions, count: number): Promise<Turn> {
   }
 }
 
-async function bareTurn(
+async function bareLoop(
   like: WebrtcCounts,
   count: number,
   windowMs: number,
   ciphers: boolean,
-): Promise<Turn> {
-  const receivers = new TrialChild('webrtc-receivers.ts', LOAD_CORE);
-  const bare = new TrialChild('bare-datagrams.ts', SERVER_CORE);
-  try {
-    const ports = await receivers.ask<number[][]>({ type: 'open', count, url: null });
-    const { recorded, seconds } = like;
-    await bare.ask({ ports, isShared: true, ciphers, datagrams: recorded, periodMs: seconds * 1000 });
-    await delay(SETTLE_MS / 2);
-    await receivers.ask({ type: 'start' });
-    const from = cpuSeconds(bare.pid);
-    await delay(windowMs);
-    const cpu = cpuSeconds(bare.pid) - from;
-    const counts = await receivers.ask<WebrtcCounts>({ type: 'stop' });
-    return { name: ciphers ? 'bare loop with AES-GCM' : 'bare loop', counts, cpu, sending: cpu, main: cpu };
-  } finally {
-    await bare.stop();
-    await receivers.stop();
-  }
+): Promise<NamedTurn> {
+  const request = { type: 'open', count, url: null };
+  const turn = await bareTurn<WebrtcCounts>(PROCESS, request, { isShared: true, ciphers }, like, windowMs);
+  return { ...turn, name: ciphers ? 'bare loop with AES-GCM' : 'bare loop', sending: turn.cpu, main: null };
+}
+
+function usPerPacket({ counts, sending }: NamedTurn): number {
+  return (sending * 1e6) / counts.packets;
+}
+
+function rowOf(turn: number, players: number, one: NamedTurn, ciphered: NamedTurn): string[] {
+  const { name, counts, sending, main } = one;
+  return [
+    String(turn),
+    String(players),
+    name,
+    packetsPerSecond(counts),
+    cpuPercent(one),
+    cpuPercent({ counts, cpu: sending }),
+    main === null ? '-' : cpuPercent({ counts, cpu: main }),
+    usPerPacket(one).toFixed(1),
+    (usPerPacket(one) / usPerPacket(ciphered)).toFixed(2),
+    main === null ? '-' : `${players - counts.incomplete} of ${players}`,
+    String(counts.repaired),
+  ];
 }
 
 export const webrtcFanOut: Trial = {
@@ -106,51 +131,20 @@ export const webrtcFanOut: Trial = {
     const ratios: number[] = [];
     let incomplete = 0;
     let refused = 0;
-    const rows = [
-      [
-        'turn',
-        'players',
-        'server',
-        'packets/s',
-        'CPU %',
-        'sending thread %',
-        'main thread %',
-        'us/packet',
-        'it/AES-GCM',
-        'complete',
-        'sent again',
-      ],
-    ];
+    const rows = [COLUMNS];
     for (let turn = 1; turn <= (isQuick ? QUICK_TURNS : TURNS); turn += 1)
       for (const players of steps) {
         const own = await serverTurn(options, players);
-        const plain = await bareTurn(own.counts, players, windowMs, false);
-        const ciphered = await bareTurn(own.counts, players, windowMs, true);
-        const perPacket = ({ counts, sending }: Turn): number => (sending * 1e6) / counts.packets;
+        const plain = await bareLoop(own.counts, players, windowMs, false);
+        const ciphered = await bareLoop(own.counts, players, windowMs, true);
         for (const one of [own, plain, ciphered]) {
-          const { name, counts, cpu, sending, main } = one;
-          const { seconds, packets } = counts;
-          const isOwn = one === own;
-          if (counts.cpuSeconds / seconds > BUSY_SHARE)
-            notes.push(`turn ${turn}: the ${players} players of ${name} were busy`);
-          const share = (used: number): string => ((used / seconds) * 100).toFixed(1);
-          rows.push([
-            String(turn),
-            String(players),
-            name,
-            (packets / seconds).toFixed(0),
-            share(cpu),
-            share(sending),
-            isOwn ? share(main) : '-',
-            perPacket(one).toFixed(1),
-            (perPacket(one) / perPacket(ciphered)).toFixed(2),
-            isOwn ? `${players - counts.incomplete} of ${players}` : '-',
-            String(counts.repaired),
-          ]);
+          if (areBusy(one.counts))
+            notes.push(`turn ${turn}: the ${players} players of ${one.name} were busy`);
+          rows.push(rowOf(turn, players, one, ciphered));
         }
         incomplete += own.counts.incomplete;
         refused += own.counts.refused;
-        ratios.push(perPacket(own) / perPacket(ciphered));
+        ratios.push(usPerPacket(own) / usPerPacket(ciphered));
       }
     return {
       rows,

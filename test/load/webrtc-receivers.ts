@@ -4,7 +4,6 @@
  * (numbers, extensions) and send the same feedback, so that one core holds hundreds of them. Without an address to call
  * they are bare sockets that count datagrams. Commands come over IPC, each is answered once.
  */
-import { createSocket, type Socket } from 'node:dgram';
 import { makeSelfSignedCertificate } from '../../src/crypto/self-signed-certificate.ts';
 import { certificateFingerprint, tlsCertificateFromPem } from '../../src/crypto/tls-certificate.ts';
 import { candidatesFor } from '../../src/ice/candidate.ts';
@@ -14,8 +13,18 @@ import { ReceiveSession } from '../../src/rtc/receive/receive-session.ts';
 import { RtcTransport } from '../../src/rtc/rtc-transport.ts';
 import { isRtcp } from '../../src/wire/rtp/rtp-packet.ts';
 import { isRtp, isStun } from '../../src/wire/stun/packet-kind.ts';
-import type { DatagramCounts, RecordedDatagram } from './datagram-process.ts';
 import { deferred } from './deferred.ts';
+import {
+  answerCommands,
+  bind,
+  type CountedReceiver,
+  type CountRequest,
+  type DatagramCounts,
+  HOST,
+  nowUs,
+  ReceiverGroup,
+  receivingSocket,
+} from './receiver-group.ts';
 
 type WebrtcRequest =
   | {
@@ -24,8 +33,7 @@ type WebrtcRequest =
       /** Of WHEP; null = bare sockets. */
       readonly url: string | null;
     }
-  | { readonly type: 'start' }
-  | { readonly type: 'stop' }
+  | CountRequest
   /** Connects so many players one after another, several at once, and ends each as soon as it has a packet. */
   | { readonly type: 'connect'; readonly count: number; readonly url: string };
 
@@ -35,22 +43,18 @@ export interface WebrtcCounts extends DatagramCounts {
   readonly repaired: number;
   /** Packets that those who decrypt could not. */
   readonly refused: number;
-  readonly decrypting: number;
 }
 
 export interface WebrtcConnects {
   readonly seconds: number;
-  readonly cpuSeconds: number;
   /** From the request to the keys, each. */
   readonly millis: readonly number[];
 }
 
-const HOST = '127.0.0.1';
 const TICK_MS = 5;
 const READY_MS = 20_000;
 const CONNECT_AT_ONCE = 10;
 const DECRYPTING = 10;
-const FEEDBACK_BYTES = 1 << 20;
 
 const pem = makeSelfSignedCertificate('bench', [], Date.now());
 const certificate = tlsCertificateFromPem(pem);
@@ -59,12 +63,8 @@ const fingerprint = {
   value: certificateFingerprint(certificate.certDer, 'sha-256'),
 } as const;
 
-function nowUs(): number {
-  return Math.round(performance.now() * 1000);
-}
-
-class Receiver {
-  readonly socket: Socket;
+class Receiver implements CountedReceiver {
+  readonly socket = receivingSocket((bytes, port) => this.take(bytes, port));
   packets = 0;
   bytes = 0;
   private transport: RtcTransport | null = null;
@@ -74,22 +74,15 @@ class Receiver {
   private closed = '';
   private readonly repeatedTypes = new Set<number>();
   private readonly isDecrypting: boolean;
-  private readonly recorded: RecordedDatagram[] | null;
   private readonly firstPacket = deferred();
   private before = { lost: 0, recovered: 0, refused: 0 };
 
-  constructor(index: number, recorded: RecordedDatagram[] | null) {
-    this.recorded = recorded;
-    this.isDecrypting = index < DECRYPTING;
-    this.socket = createSocket({ type: 'udp4', recvBufferSize: FEEDBACK_BYTES });
-    this.socket.on('message', (bytes, { port }) => this.take(bytes, port));
-    this.socket.on('error', () => undefined);
+  constructor(isDecrypting: boolean) {
+    this.isDecrypting = isDecrypting;
   }
 
   async bind(): Promise<void> {
-    const { promise, resolve } = deferred();
-    this.socket.bind(0, HOST, () => resolve());
-    await promise;
+    await bind(this.socket);
   }
 
   /** Resolves when keys are agreed. */
@@ -165,12 +158,7 @@ class Receiver {
       this.packets += 1;
       this.bytes += bytes.length;
       this.firstPacket.resolve();
-      if (this.recorded !== null && windowStart > 0)
-        this.recorded.push({
-          atMs: performance.now() - windowStart,
-          track: 0,
-          bytes: bytes.toString('base64'),
-        });
+      group.record(this, 0, bytes);
     }
     if (transport === null) return;
     if (isStun(bytes)) {
@@ -203,7 +191,7 @@ class Receiver {
     this.before = this.counters();
   }
 
-  get lost(): number {
+  get missing(): number {
     return this.counters().lost - this.before.lost;
   }
 
@@ -216,8 +204,8 @@ class Receiver {
   }
 
   get isWhole(): boolean {
-    const { lost, repaired, refused } = this;
-    return this.closed === '' && this.packets > 0 && lost + repaired + refused === 0;
+    const { missing, repaired, refused } = this;
+    return this.closed === '' && this.packets > 0 && missing + repaired + refused === 0;
   }
 
   async end(): Promise<void> {
@@ -227,37 +215,33 @@ class Receiver {
   }
 }
 
-const receivers: Receiver[] = [];
-const recorded: RecordedDatagram[] = [];
-let windowStart = 0;
-let windowCpu = process.cpuUsage();
+const group = new ReceiverGroup<Receiver>();
 
 setInterval(() => {
   const atUs = nowUs();
-  for (const receiver of receivers) receiver.tick(atUs);
+  for (const receiver of group.receivers) receiver.tick(atUs);
 }, TICK_MS);
 
 async function open(count: number, url: string | null): Promise<number[][]> {
-  for (let done = 0; done < count; done += CONNECT_AT_ONCE) {
-    const fresh = Array.from(
-      { length: Math.min(CONNECT_AT_ONCE, count - done) },
-      (_, index) => new Receiver(done + index, done + index === 0 ? recorded : null),
-    );
-    receivers.push(...fresh);
-    for (const one of fresh) await one.bind();
-    if (url !== null) await Promise.all(fresh.map((one) => one.play(url)));
-  }
-  return receivers.map(({ socket }) => [socket.address().port]);
+  await group.open(
+    count,
+    CONNECT_AT_ONCE,
+    (index) => new Receiver(index < DECRYPTING),
+    async (one) => {
+      if (url !== null) await one.play(url);
+    },
+  );
+  return group.receivers.map(({ socket }) => [socket.address().port]);
 }
 
 async function connect(count: number, url: string): Promise<WebrtcConnects> {
-  const cpu = process.cpuUsage();
   const from = performance.now();
   const millis: number[] = [];
+  const { receivers } = group;
   let left = count;
   const line = async () => {
     while (left-- > 0) {
-      const one = new Receiver(DECRYPTING, null);
+      const one = new Receiver(false);
       await one.bind();
       receivers.push(one);
       const began = performance.now();
@@ -269,57 +253,27 @@ async function connect(count: number, url: string): Promise<WebrtcConnects> {
     }
   };
   await Promise.all(Array.from({ length: CONNECT_AT_ONCE }, line));
-  const used = process.cpuUsage(cpu);
-  return {
-    seconds: (performance.now() - from) / 1000,
-    cpuSeconds: (used.user + used.system) / 1e6,
-    millis,
-  };
-}
-
-function start(): null {
-  for (const one of receivers) one.forget();
-  recorded.length = 0;
-  windowCpu = process.cpuUsage();
-  windowStart = performance.now();
-  return null;
+  return { seconds: (performance.now() - from) / 1000, millis };
 }
 
 function stop(): WebrtcCounts {
-  const cpu = process.cpuUsage(windowCpu);
-  const sum = (of: (one: Receiver) => number): number => receivers.reduce((total, one) => total + of(one), 0);
   return {
-    packets: sum(({ packets }) => packets),
-    bytes: sum(({ bytes }) => bytes),
-    missing: sum(({ lost }) => lost),
-    silent: sum(({ packets }) => (packets === 0 ? 1 : 0)),
-    incomplete: sum((one) => (one.isWhole ? 0 : 1)),
-    repaired: sum(({ repaired }) => repaired),
-    refused: sum(({ refused }) => refused),
-    decrypting: Math.min(DECRYPTING, receivers.length),
-    seconds: (performance.now() - windowStart) / 1000,
-    cpuSeconds: (cpu.user + cpu.system) / 1e6,
-    recorded: recorded.slice(),
+    ...group.stop(),
+    incomplete: group.sum((one) => (one.isWhole ? 0 : 1)),
+    repaired: group.sum(({ repaired }) => repaired),
+    refused: group.sum(({ refused }) => refused),
   };
 }
 
-async function answer(request: WebrtcRequest): Promise<unknown> {
+answerCommands<WebrtcRequest>(async (request) => {
   switch (request.type) {
     case 'open':
       return await open(request.count, request.url);
     case 'connect':
       return await connect(request.count, request.url);
     case 'start':
-      return start();
+      return group.start();
     default:
       return stop();
   }
-}
-
-process.on('message', (request: WebrtcRequest) => {
-  answer(request).then(
-    (reply) => process.send?.({ reply }),
-    (error: Error) => process.send?.({ error: String(error.stack) }),
-  );
 });
-process.on('disconnect', () => process.exit(0));

@@ -7,7 +7,17 @@ interface ServerAddresses {
   readonly addresses?: readonly string[];
   readonly host?: string;
 }
+interface Publishing {
+  readonly type: string;
+  readonly app: string;
+  readonly name: string;
+}
 interface Addresses {
+  publishAddress(
+    server: (ServerAddresses & { publish: { type: string; url: string }[] }) | null,
+    host: string,
+    what: Publishing,
+  ): string;
   printedHost(host: string, server: ServerAddresses | null): string;
   printedUrl(url: string, server: ServerAddresses | null): string;
   withHost(url: string, host: string): string;
@@ -141,6 +151,27 @@ test('addresses: ffmpeg publishes MPEG-TS by SRT, FLV by RTMP, Opus by WHIP', ()
     whip.endsWith(' -c:a libopus -ar 48000 -ac 2 -b:a 128k -f whip http://h:8080/live/cam/whip'),
     whip,
   );
+});
+
+test('addresses: where to publish, with the ports of the server', () => {
+  const server = {
+    addresses: ['10.0.0.7'],
+    publish: [
+      { type: 'rtmp', url: 'rtmp://127.0.0.1:21935/live' },
+      { type: 'srt', url: 'srt://127.0.0.1:29000?streamid=publish:live' },
+      { type: 'http-whip', url: 'http://media.example:8080/live' },
+    ],
+  };
+  const cases: [type: string, address: string][] = [
+    ['rtmp', 'rtmp://10.0.0.7:21935/show/a%20b'],
+    ['srt', 'srt://10.0.0.7:29000?streamid=publish:show/a%20b'],
+    ['http-whip', 'http://media.example:8080/show/a%20b/whip'],
+  ];
+  for (const [type, address] of cases)
+    assert.equal(page.publishAddress(server, 'localhost', { type, app: 'show', name: 'a b' }), address);
+  const unknown = { type: 'rtmp', app: 'live', name: 'cam' };
+  assert.equal(page.publishAddress(null, '10.0.0.9', unknown), 'rtmp://10.0.0.9/live/cam');
+  assert.equal(page.publishAddress({ publish: [] }, '10.0.0.9', unknown), 'rtmp://10.0.0.9/live/cam');
 });
 
 test('addresses: where to publish by SRT', () => {

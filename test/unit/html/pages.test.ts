@@ -61,6 +61,16 @@ function usedKeys(): { whole: Set<string>; beginnings: Set<string> } {
   return { whole, beginnings };
 }
 
+/** Keys with this beginning that nothing names: neither the sources in whole nor one of `names`, with its text or note. */
+function leftOver(beginning: string, names: ReadonlySet<string | undefined>): string[] {
+  const { whole, beginnings } = usedKeys();
+  const inner = [...beginnings].filter((other) => other !== beginning && other.startsWith(beginning));
+  return Object.keys(english).filter((key) => {
+    if (!key.startsWith(beginning) || inner.some((other) => key.startsWith(other))) return false;
+    return !whole.has(key) && !names.has(key.slice(beginning.length).replace(/\.(text|note)$/, ''));
+  });
+}
+
 test('dictionaries: the same keys in both, and the same values to fill in', async () => {
   for (const part of PARTS) {
     const keys = async (language: string) =>
@@ -116,6 +126,8 @@ test('dictionaries: every state of the player and of a stream has its texts', ()
   const facts = [...shown.matchAll(/^ {4}(\w+):/gm)].map(([, name]) => name!);
   assert.ok(facts.length >= 8);
   for (const fact of facts) assert.ok(`facts.${fact}` in english, `facts.${fact}`);
+  assert.deepEqual(leftOver('player.', states), []);
+  assert.deepEqual(leftOver('facts.', new Set(facts)), []);
 });
 
 test('dictionaries: every state, fault and number of the publish page has its texts', () => {
@@ -139,6 +151,8 @@ test('dictionaries: every state, fault and number of the publish page has its te
   const numbers = [...shown.matchAll(/^ {4}(\w+)[:,]/gm)].map(([, name]) => name!);
   assert.ok(numbers.length >= 9);
   for (const number of numbers) assert.ok(`send.number.${number}` in english, `send.number.${number}`);
+  assert.deepEqual(leftOver('send.', new Set([...messages, 'insecure'])), []);
+  assert.deepEqual(leftOver('send.number.', new Set(numbers)), []);
 });
 
 test('pages: no inline script, style or handler, so that the strict policy holds', () => {
@@ -200,6 +214,19 @@ test('pages: the first page needs less than 60 KB, players apart', () => {
     ![...needed].some((path) => /engine|player-page|qr|archive|recordings|rtc/.test(path)),
     'the first page loads parts of the player',
   );
+});
+
+test('reference: it has the head of the pages, the frame of the manual, and an index of all its sections', () => {
+  const text = readFileSync(join(HTML_FOLDER, 'docs/reference.html'), 'utf8');
+  assert.match(text, /<header class="top">[\s\S]*<main class="page manual[^"]*">/);
+  assert.match(text, /<article class="manual-text">/);
+  const all = (pattern: RegExp) => [...text.matchAll(pattern)].map(([, found]) => found!);
+  const sections = all(/<h[23] id="([\w-]+)"/g);
+  assert.ok(sections.length > 30, sections.join());
+  assert.equal(new Set(sections).size, sections.length);
+  assert.deepEqual(all(/<a (?:class="part" )?href="#([\w-]+)"/g), sections);
+  // What is wider than a phone scrolls by itself.
+  assert.equal(all(/(<table)>/g).length, all(/<div class="table-scroll">(<table)>/g).length);
 });
 
 test('manual: both languages have the same chapters, commands and addresses', () => {

@@ -30,22 +30,30 @@ interface Signal {
   withStereo(sdp: string): string;
   sentenceOf(text: string): string;
 }
+interface IceServer {
+  readonly urls: string;
+  readonly username?: string;
+  readonly credential?: string;
+}
 interface Engine {
   refusalOf(details: Details): Details & { refused?: boolean };
 }
 
 const { connectPeer } = await loadPageModule<Connection>('js/rtc-connection.js');
 const { withStereo, sentenceOf } = await loadPageModule<Signal>('js/rtc-signal.js');
+const { iceServersOf } = await loadPageModule<{ iceServersOf(links: string | null): IceServer[] }>(
+  'js/rtc-ice-servers.js',
+);
 const { refusalOf } = await loadPageModule<Engine>('js/engine-webrtc.js');
 
 const OFFER = 'v=0\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n';
 const URL_OF_STREAM = 'http://h:8080/live/cam/whip';
 
 class Peer extends EventTarget {
-  iceGatheringState = 'complete';
   connectionState = 'new';
-  localDescription = { sdp: '' };
-  answer = '';
+  /** What happened, in order. */
+  readonly steps: string[] = [];
+  refusesServers = false;
   remoteDescription: { readonly sdp: string } | null = null;
   isClosed = false;
   readonly transport = Object.assign(new EventTarget(), { state: 'connected' });
@@ -54,13 +62,23 @@ class Peer extends EventTarget {
     return { sdp: OFFER };
   }
 
+  getConfiguration(): object {
+    return { bundlePolicy: 'max-bundle' };
+  }
+
+  setConfiguration(configuration: object): void {
+    if (this.refusesServers) throw new Error('no such server');
+    this.steps.push(JSON.stringify(configuration));
+  }
+
   async setLocalDescription({ sdp }: { sdp: string }): Promise<void> {
-    this.localDescription = { sdp };
+    assert.match(sdp, /stereo=1/);
+    this.steps.push('local');
   }
 
   async setRemoteDescription({ sdp }: { sdp: string }): Promise<void> {
     if (sdp.startsWith('nonsense')) throw new Error('no SDP');
-    this.answer = sdp;
+    this.steps.push('remote');
     this.remoteDescription = { sdp };
   }
 
@@ -96,6 +114,7 @@ class Bench {
     context.mock.method(globalThis, 'fetch', async (url: string, options: RequestInit) => {
       this.requests.push(`${options.method} ${url}`);
       if (options.method === 'DELETE') return new Response('');
+      this.peer.steps.push('offered');
       this.bodies.push(String(options.body));
       return await answer();
     });
@@ -153,6 +172,57 @@ test('connection: an offer with stereo goes out, the answer comes, the end is to
   bench.peer.enter('failed');
   assert.deepEqual(bench.requests, [`POST ${URL_OF_STREAM}`, SESSION_ENDED]);
   assert.deepEqual([bench.told.length, bench.peer.isClosed, bench.pendingTimers], [2, true, 0]);
+});
+
+test('connection: ICE servers of the answer are there before candidates are gathered', async (context) => {
+  const Link = '<stun:a.example>; rel="ice-server"';
+  const answer = () => created({ Location: '/live/cam/whip/abc', Link });
+  const bench = await new Bench(context, answer).settle();
+  assert.deepEqual(bench.peer.steps, [
+    'offered',
+    '{"bundlePolicy":"max-bundle","iceServers":[{"urls":"stun:a.example"}]}',
+    'local',
+    'remote',
+  ]);
+  context.mock.restoreAll();
+  const without = await new Bench(context, created).settle();
+  assert.deepEqual(without.peer.steps, ['offered', 'local', 'remote']);
+  context.mock.restoreAll();
+  // Servers that the browser does not take are no reason to have no connection.
+  const warn = context.mock.method(console, 'warn', () => undefined);
+  const refusing = new Bench(context, answer);
+  refusing.peer.refusesServers = true;
+  await refusing.settle();
+  assert.deepEqual([refusing.peer.steps, refusing.told], [['offered', 'local', 'remote'], []]);
+  assert.equal(warn.mock.callCount(), 1);
+});
+
+test('signal: STUN and TURN servers out of Link headers', () => {
+  const turn = '<turn:b.example?transport=tcp>; rel="ice-server"; username="me"; credential="p,w;\\"x"';
+  const login = { username: 'me', credential: 'p,w;"x' };
+  const cases: [links: string | null, servers: IceServer[]][] = [
+    [null, []],
+    ['', []],
+    [
+      `<stun:a.example:3478>; rel="ice-server", ${turn}; credential-type="password", <turns:c>; rel="ice-server"; username="u"; credential="p"`,
+      [
+        { urls: 'stun:a.example:3478' },
+        { urls: 'turn:b.example?transport=tcp', ...login },
+        { urls: 'turns:c', username: 'u', credential: 'p' },
+      ],
+    ],
+    ['<stun:a>;REL=ice-server', [{ urls: 'stun:a' }]],
+    ['<stun:a>; title="x"; rel="other ice-server"', [{ urls: 'stun:a' }]],
+    // Links of other kinds, a TURN server that a browser would refuse, a login that it does not know, another scheme.
+    ['</live/cam>; rel="up", <stun:a>; rel="next", <stun:b>', []],
+    ['<turn:b>; rel="ice-server"', []],
+    [`${turn}; credential-type="oauth"`, []],
+    ['<https://a.example>; rel="ice-server"', []],
+    ['<stun:a; rel="ice-server"', []],
+  ];
+  for (const [links, servers] of cases) assert.deepEqual(iceServersOf(links), servers, `${links}`);
+  const many = Array.from({ length: 50 }, (_, at) => `<stun:s${at}>; rel="ice-server"`).join(', ');
+  assert.equal(iceServersOf(many).length, 8);
 });
 
 test("connection: the server's sentence reaches the person, and a server that is away is told apart", async (context) => {

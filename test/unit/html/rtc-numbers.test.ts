@@ -61,6 +61,19 @@ const { secureAddress } = await loadPageModule<{
 }>('js/secure-address.js');
 const { levelOf } = await loadPageModule<{ levelOf(samples: Float32Array): number }>('js/sound-meter.js');
 
+const { numbersOf } = await loadPageModule<{
+  numbersOf(facts: Facts, seconds: number): Record<string, string>;
+}>('js/publish-numbers.js');
+
+interface Pictures {
+  readonly total: number;
+  readonly dropped: number;
+}
+const { PictureCount, picturesOf } = await loadPageModule<{
+  PictureCount: new () => { add(now: Pictures): Pictures };
+  picturesOf(video: object): Pictures;
+}>('js/picture-count.js');
+
 const near = (value: number | null, wanted: number) =>
   assert.ok(
     value !== null && Math.abs(value - wanted) < 1e-9 * Math.max(1, wanted),
@@ -185,6 +198,108 @@ test('statistics: nothing known is null, not zero', () => {
     [facts.kbps, facts.rttMs, facts.lossPercent, facts.delayMs, facts.roomKbps, facts.overTcp],
     [null, null, null, null, null, false],
   );
+});
+
+test('pictures: those that rush by at the beginning count neither as shown nor as dropped', () => {
+  // Each second: pictures, dropped ones, and what is told of them.
+  const cases: [name: string, seconds: [total: number, dropped: number, told: string][]][] = [
+    [
+      'a GOP at once',
+      [
+        [0, 0, '0/0'],
+        [53, 27, '0/0'],
+        [78, 27, '0/0'],
+        [103, 27, '0/25'],
+        [128, 28, '1/50'],
+      ],
+    ],
+    [
+      'over a second',
+      [
+        [3, 0, '0/0'],
+        [60, 40, '0/0'],
+        [85, 40, '0/0'],
+        [110, 41, '1/25'],
+      ],
+    ],
+    [
+      'no GOP',
+      [
+        [20, 0, '0/0'],
+        [45, 0, '0/0'],
+        [70, 1, '1/25'],
+      ],
+    ],
+    [
+      'nothing comes',
+      [
+        [30, 9, '0/0'],
+        [30, 9, '0/0'],
+        [55, 9, '0/0'],
+        [80, 9, '0/25'],
+      ],
+    ],
+    [
+      'too slow a device',
+      [
+        [20, 5, '0/0'],
+        [45, 10, '0/0'],
+        [70, 15, '0/0'],
+        [95, 20, '0/0'],
+        [120, 25, '0/0'],
+        [145, 30, '0/0'],
+        [170, 35, '5/25'],
+      ],
+    ],
+  ];
+  for (const [name, seconds] of cases) {
+    const count = new PictureCount();
+    for (const [at, [total, dropped, told]] of seconds.entries()) {
+      const now = count.add({ total, dropped });
+      assert.equal(`${now.dropped}/${now.total}`, told, `${name}, second ${at}`);
+    }
+  }
+  assert.deepEqual(picturesOf({}), { total: 0, dropped: 0 });
+  const quality = { totalVideoFrames: 7, droppedVideoFrames: 2 };
+  assert.deepEqual(picturesOf({ getVideoPlaybackQuality: () => quality }), { total: 7, dropped: 2 });
+});
+
+test('numbers: of a publisher, as the page shows them; what is not known is nothing', () => {
+  const unknown = new LinkStatistics().add([]);
+  const known = Object.entries(numbersOf(unknown, 3)).filter(([, text]) => text !== '');
+  assert.deepEqual(
+    known.map(([name]) => name),
+    ['since', 'transport'],
+  );
+  const facts = {
+    ...unknown,
+    width: 1280,
+    height: 720,
+    fps: 30,
+    kbps: 2500,
+    lossPercent: 0.4,
+    rttMs: 20.4,
+    nacks: 3,
+    plis: 1,
+    roomKbps: 3000,
+    limitedBy: 'cpu',
+    videoCodec: 'video/h264',
+    audioCodec: 'audio/opus',
+  };
+  const { since, held, ...shown } = numbersOf(facts, 3);
+  assert.deepEqual([since, held], ['unit.second', '']);
+  assert.deepEqual(shown, {
+    rate: '2.5 Mbit/s',
+    picture: '1280×720 30 fps',
+    codecs: 'H.264 · Opus',
+    rtt: '20 ms',
+    loss: '0.4 %',
+    asked: 'NACK 3 · PLI 1',
+    room: '3.0 Mbit/s',
+    transport: 'UDP',
+  });
+  // A browser begins with little and tries how much more the network takes.
+  assert.equal(numbersOf(facts, 20)['held'], 'send.held.cpu');
 });
 
 const CODECS: readonly Codec[] = [
