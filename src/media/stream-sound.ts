@@ -1,8 +1,9 @@
 /** The sound of one stream for outputs that cannot carry it as it is: its renditions and the conversions behind them. */
 import { ConvertedSound, type ConvertedSoundListener } from './converted-sound.ts';
-import type { Feed, FeedSource } from './feed.ts';
+import type { Feed } from './feed.ts';
 import type { Frame } from './frame.ts';
 import type { FrameConsumer } from './frame-consumer.ts';
+import type { FrameOutputs } from './frame-outputs.ts';
 import type { Pump } from './pump.ts';
 import {
   type ConvertMode,
@@ -12,7 +13,7 @@ import {
   type SoundNeed,
   type SoundTarget,
 } from './sound-conversion.ts';
-import { type RenditionStream, SoundRendition } from './sound-rendition.ts';
+import { type RenditionOwner, type RenditionStream, SoundRendition } from './sound-rendition.ts';
 import type { Track } from './track.ts';
 
 /** What converts the sound of a stream, and how much of it. */
@@ -23,43 +24,26 @@ export interface SoundRules {
 }
 
 /** What it knows of its stream. */
-export interface SoundSource extends FeedSource {
+interface SoundSource extends RenditionStream {
   /** How the present publisher sends. */
   readonly protocol: string;
-  cachedFrames(): readonly Frame[];
 }
 
-export class StreamSound implements RenditionStream {
+export class StreamSound implements RenditionOwner {
   private readonly stream: SoundSource;
   private readonly pump: Pump;
   private readonly rules: SoundRules;
   private renditions: readonly SoundRendition[] = [];
+  /** Outputs of renditions that have nothing to do: as a rule of all. */
+  private direct: readonly FrameOutputs[] = [];
+  /** Renditions that convert, or wait to know whether they must. */
+  private working: readonly SoundRendition[] = [];
   private sounds: readonly ConvertedSound[] = [];
 
   constructor(stream: SoundSource, pump: Pump, rules: SoundRules) {
     this.stream = stream;
     this.pump = pump;
     this.rules = rules;
-  }
-
-  get tracks(): readonly Track[] {
-    return this.stream.tracks;
-  }
-
-  get metadata(): unknown {
-    return this.stream.metadata;
-  }
-
-  get label(): string {
-    return this.stream.label;
-  }
-
-  get hasVideo(): boolean {
-    return this.stream.tracks.some(({ kind }) => kind === 'video');
-  }
-
-  cachedFrames(): readonly Frame[] {
-    return this.stream.cachedFrames();
   }
 
   /** Conversions that run now. */
@@ -69,7 +53,7 @@ export class StreamSound implements RenditionStream {
 
   get consumerCount(): number {
     let count = 0;
-    for (const rendition of this.renditions) count += rendition.consumerCount;
+    for (const { outputs } of this.renditions) count += outputs.consumerCount;
     return count;
   }
 
@@ -77,15 +61,22 @@ export class StreamSound implements RenditionStream {
   rendition(need: SoundNeed): SoundRendition {
     const known = this.renditions.find((rendition) => rendition.need.name === need.name);
     if (known !== undefined) return known;
-    const rendition = new SoundRendition(need, this, this.pump);
+    const rendition = new SoundRendition(need, this.stream, this, this.pump);
     this.renditions = [...this.renditions, rendition];
+    this.onDirectChange();
     return rendition;
+  }
+
+  onDirectChange(): void {
+    this.direct = this.renditions.filter(({ isDirect }) => isDirect).map(({ outputs }) => outputs);
+    this.working = this.renditions.filter(({ isDirect }) => !isDirect);
   }
 
   /** Closes renditions that nobody uses. */
   private sweep(): void {
-    for (const rendition of this.renditions) if (rendition.isIdle) rendition.close();
-    this.renditions = this.renditions.filter((rendition) => !rendition.isIdle);
+    for (const rendition of this.renditions) if (rendition.outputs.isEmpty) rendition.close();
+    this.renditions = this.renditions.filter(({ outputs }) => !outputs.isEmpty);
+    this.onDirectChange();
   }
 
   /** Whether the output gets this track converted. */
@@ -124,12 +115,13 @@ export class StreamSound implements RenditionStream {
 
   /** Hot path. Every frame of the stream. */
   onFrame(frame: Frame, isPoint: boolean, isVideo: boolean): void {
-    const { renditions, sounds } = this;
+    const { direct, working, sounds } = this;
+    for (let i = 0; i < direct.length; i++) direct[i]!.give(frame, isPoint, isVideo);
     for (let i = 0; i < sounds.length; i++) {
       if (sounds[i]!.trackId === frame.trackId) sounds[i]!.push(frame);
       if (isPoint) sounds[i]!.forgetBefore(frame.dts);
     }
-    for (let i = 0; i < renditions.length; i++) renditions[i]!.onFrame(frame, isPoint, isVideo);
+    for (let i = 0; i < working.length; i++) working[i]!.onFrame(frame, isPoint, isVideo);
   }
 
   tracksChanged(dts: number, nowUs: number): void {
@@ -137,12 +129,12 @@ export class StreamSound implements RenditionStream {
   }
 
   removeFeed(feed: Feed): void {
-    for (const rendition of this.renditions) rendition.removeFeed(feed);
+    for (const { outputs } of this.renditions) outputs.removeFeed(feed);
     this.sweep();
   }
 
   removeConsumer(consumer: FrameConsumer): void {
-    for (const rendition of this.renditions) rendition.removeConsumer(consumer);
+    for (const { outputs } of this.renditions) outputs.removeConsumer(consumer);
     this.sweep();
   }
 
@@ -158,5 +150,6 @@ export class StreamSound implements RenditionStream {
   end(reason: string): void {
     for (const rendition of this.renditions) rendition.end(reason);
     this.renditions = [];
+    this.onDirectChange();
   }
 }

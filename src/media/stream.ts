@@ -9,6 +9,7 @@ import { SlabWriter } from '../util/slab.ts';
 import { Feed, type FeedFormat, type FeedLimits, type FeedSource } from './feed.ts';
 import { FRAME_DISCONTINUITY, FRAME_KEY, Frame } from './frame.ts';
 import type { FrameConsumer } from './frame-consumer.ts';
+import { FrameOutputs } from './frame-outputs.ts';
 import type { Pump } from './pump.ts';
 import type { StreamKey } from './stream-key.ts';
 import { type SoundRules, StreamSound } from './stream-sound.ts';
@@ -45,12 +46,11 @@ export class Stream implements FeedSource {
   /** How the present publisher sends. */
   protocol = '';
   private readonly pump: Pump;
-  /** Feeds that get the frames as they are; the others belong to renditions of the sound. */
-  private plainFeeds: readonly Feed[] = [];
+  /** What takes the sound as it is; all else belongs to renditions of the sound. */
+  private readonly plain: FrameOutputs;
   private readonly frames = new Ring<Frame>(64);
   private framesBytes = 0;
   private slab = new SlabWriter();
-  private consumers: readonly FrameConsumer[] = [];
   private hasVideo = false;
   /** The track whose key frames players start with; -1 = there is no video. */
   private leadId = -1;
@@ -63,6 +63,7 @@ export class Stream implements FeedSource {
     this.limits = limits;
     this.timeline = timeline;
     this.pump = pump;
+    this.plain = new FrameOutputs(pump);
     this.sound = new StreamSound(this, pump, sound);
   }
 
@@ -134,11 +135,7 @@ export class Stream implements FeedSource {
   }
 
   private announceTracks(nowUs: number): void {
-    for (const feed of this.plainFeeds) {
-      feed.tracksChanged(this.timeline.lastUs, nowUs);
-      this.pump.notify(feed, false);
-    }
-    for (const consumer of this.consumers) consumer.onTracks(this.tracks);
+    this.plain.tellTracks(this.tracks, this.timeline.lastUs, nowUs);
     this.sound.tracksChanged(this.timeline.lastUs, nowUs);
   }
 
@@ -160,12 +157,7 @@ export class Stream implements FeedSource {
     const point = this.isAccessPoint(frame);
     this.cache(frame, point);
     this.statistics.onFrame(frame);
-    const { plainFeeds, consumers } = this;
-    for (let i = 0; i < plainFeeds.length; i++) {
-      plainFeeds[i]!.append(frame, point, isVideo);
-      this.pump.notify(plainFeeds[i]!, isVideo);
-    }
-    for (let i = 0; i < consumers.length; i++) consumers[i]!.onFrame(frame);
+    this.plain.give(frame, point, isVideo);
     this.sound.onFrame(frame, point, isVideo);
   }
 
@@ -226,12 +218,12 @@ export class Stream implements FeedSource {
     for (let position = this.frames.tail; position < this.frames.head; position++) {
       feed.append(this.frames.at(position), position === this.frames.tail, false);
     }
-    this.plainFeeds = [...this.plainFeeds, feed];
+    this.plain.addFeed(feed);
   }
 
   closeFeed(feed: Feed): void {
     this.feeds.delete(feed.format.name);
-    this.plainFeeds = this.plainFeeds.filter((known) => known !== feed);
+    this.plain.removeFeed(feed);
     this.sound.removeFeed(feed);
     this.pump.forget(feed);
   }
@@ -241,18 +233,18 @@ export class Stream implements FeedSource {
       this.sound.rendition(consumer.soundNeed).addConsumer(consumer);
       return;
     }
-    this.consumers = [...this.consumers, consumer];
+    this.plain.addConsumer(consumer);
     if (this.tracks.length > 0) consumer.onTracks(this.tracks);
     for (const frame of this.cachedFrames()) consumer.onFrame(frame);
   }
 
   removeConsumer(consumer: FrameConsumer): void {
-    this.consumers = this.consumers.filter((known) => known !== consumer);
+    this.plain.removeConsumer(consumer);
     this.sound.removeConsumer(consumer);
   }
 
   get consumerCount(): number {
-    return this.consumers.length + this.sound.consumerCount;
+    return this.plain.consumerCount + this.sound.consumerCount;
   }
 
   get playerCount(): number {
@@ -265,7 +257,7 @@ export class Stream implements FeedSource {
   pause(): void {
     this.state = 'lingering';
     this.liveSinceMs = 0;
-    for (const consumer of this.consumers) consumer.onPause();
+    this.plain.pause();
     this.sound.onPause();
   }
 
@@ -280,8 +272,7 @@ export class Stream implements FeedSource {
       for (const subscription of [...feed.subscriptions]) subscription.end(reason);
       this.closeFeed(feed);
     }
-    for (const consumer of this.consumers) consumer.onEnd(reason);
-    this.consumers = [];
+    this.plain.end(reason);
     this.sound.end(reason);
     this.forgetGop();
   }

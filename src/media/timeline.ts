@@ -14,12 +14,28 @@
 export type JitterMode = 'full' | 'zero' | 'off';
 
 const WRAP_US = 0x1_0000_0000 * 1000;
+const HALF_WRAP_US = WRAP_US / 2;
 const JUMP_US = 1_000_000;
 /** What separates the last frame of one publisher from the first of the next, at least. */
 const REPUBLISH_STEP_US = 40_000;
 /** How far apart a publisher may deliver what belongs together; what is further off has another clock. */
 const MAX_LEAD_US = 10_000_000;
 const MAX_TRACKS = 64;
+
+/** What is kept of a track lies in one line of memory; the places of its numbers there. */
+const FIELDS = 8;
+/** 1 = it has sent something since the stream began. */
+const STARTED = 0;
+/** Latest stream time given out. */
+const LAST = 1;
+/** Which offset it has; 0 = it has sent nothing since the publisher began. */
+const EPOCH = 2;
+const OFFSET = 3;
+/** Of the latest frame: publisher's time, unwrapped, and arrival. */
+const RAW = 4;
+const ARRIVAL = 5;
+/** Where the next sound belongs; below 0 = not known. */
+const EXPECTED = 6;
 
 export class Timeline {
   private readonly mode: JitterMode;
@@ -40,14 +56,7 @@ export class Timeline {
   private started = false;
   /** The publisher that begins sends what the one before it sent, so a short gap is no jump. */
   private continues = false;
-  private readonly trackLastUs = new Float64Array(MAX_TRACKS);
-  private readonly trackStarted = new Uint8Array(MAX_TRACKS);
-  /** Which offset a track has; 0 = it has sent nothing since the publisher began. */
-  private readonly trackEpoch = new Float64Array(MAX_TRACKS);
-  private readonly trackOffsetUs = new Float64Array(MAX_TRACKS);
-  private readonly trackRawUs = new Float64Array(MAX_TRACKS);
-  private readonly trackArrivalUs = new Float64Array(MAX_TRACKS);
-  private readonly audioExpectedUs = new Float64Array(MAX_TRACKS);
+  private readonly tracks = new Float64Array(MAX_TRACKS * FIELDS);
   /** Set by `map` when the frame just mapped follows a jump; read it right after. */
   jumped = false;
 
@@ -63,33 +72,36 @@ export class Timeline {
   begin(continues = false): void {
     this.continues = continues;
     this.anchored = false;
-    this.trackEpoch.fill(0);
-    this.audioExpectedUs.fill(-1);
+    for (let track = 0; track < this.tracks.length; track += FIELDS) {
+      this.tracks[track + EPOCH] = 0;
+      this.tracks[track + EXPECTED] = -1;
+    }
   }
 
   /**
-   * Stream time of a frame. `rawMs` is the publisher's 32-bit millisecond clock (fractions allowed),
+   * Hot path. Stream time of a frame. `rawMs` is the publisher's 32-bit millisecond clock (fractions allowed),
    * `audioDurationUs` the frame's exact duration for audio that may be re-spaced, else 0.
    */
   map(trackId: number, rawMs: number, arrivalUs: number, audioDurationUs: number): number {
-    const track = trackId % MAX_TRACKS;
+    const track = (trackId % MAX_TRACKS) * FIELDS;
+    const { tracks } = this;
     const rawUs = this.unwrap(track, rawMs * 1000);
     this.jumped = false;
     if (!this.anchored) this.anchor(track, rawUs, arrivalUs);
-    else if (this.trackEpoch[track] === 0) this.admit(track, rawUs, arrivalUs);
+    else if (tracks[track + EPOCH] === 0) this.admit(track, rawUs, arrivalUs);
     else if (this.mode === 'full') this.follow(track, rawUs, arrivalUs);
     // Audio that is a little older than the first video frame belongs to its start.
-    let us = Math.max(0, Math.round(rawUs + this.trackOffsetUs[track]!));
+    let us = Math.max(0, Math.round(rawUs + tracks[track + OFFSET]!));
     if (audioDurationUs > 0 && this.mode === 'full') us = this.respace(track, us, audioDurationUs);
-    if (this.trackStarted[track] === 1 && us < this.trackLastUs[track]!) us = this.trackLastUs[track]!;
-    this.trackStarted[track] = 1;
-    this.trackLastUs[track] = us;
+    if (tracks[track + STARTED] === 1 && us < tracks[track + LAST]!) us = tracks[track + LAST]!;
+    tracks[track + STARTED] = 1;
+    tracks[track + LAST] = us;
     if (!this.started || us > this.lastUs) this.lastUs = us;
     this.started = true;
-    this.trackRawUs[track] = rawUs;
-    this.trackArrivalUs[track] = arrivalUs;
+    tracks[track + RAW] = rawUs;
+    tracks[track + ARRIVAL] = arrivalUs;
     this.lastArrivalUs = arrivalUs;
-    if (this.trackEpoch[track] === this.epoch) {
+    if (tracks[track + EPOCH] === this.epoch) {
       this.lastRawUs = rawUs;
       this.lastRawArrivalUs = arrivalUs;
     }
@@ -99,8 +111,10 @@ export class Timeline {
   /** 32-bit clock to a steady one: the turn nearest to the previous value is meant, which may be one before a wrap. */
   private unwrap(track: number, rawUs: number): number {
     if (!this.anchored) return rawUs;
-    const nearUs = this.trackEpoch[track] === 0 ? this.lastRawUs : this.trackRawUs[track]!;
-    return rawUs + WRAP_US * Math.max(0, Math.round((nearUs - rawUs) / WRAP_US));
+    const { tracks } = this;
+    const nearUs = tracks[track + EPOCH] === 0 ? this.lastRawUs : tracks[track + RAW]!;
+    const behindUs = nearUs - rawUs;
+    return behindUs < HALF_WRAP_US ? rawUs : rawUs + WRAP_US * Math.round(behindUs / WRAP_US);
   }
 
   /** The first frame of a publisher. */
@@ -131,14 +145,16 @@ export class Timeline {
   /** The start of the stream was that of a track far ahead of another: what is behind begins at 0 instead. */
   private delay(us: number): void {
     this.offsetUs += us;
-    for (let track = 0; track < MAX_TRACKS; track++) this.trackOffsetUs[track]! += us;
-    this.audioExpectedUs.fill(-1);
+    for (let track = 0; track < this.tracks.length; track += FIELDS) {
+      this.tracks[track + OFFSET]! += us;
+      this.tracks[track + EXPECTED] = -1;
+    }
   }
 
   private follow(track: number, rawUs: number, arrivalUs: number): void {
-    const isBehind = this.trackEpoch[track] !== this.epoch;
-    const step = rawUs - this.trackRawUs[track]!;
-    if (isOff(step, arrivalUs - this.trackArrivalUs[track]!, JUMP_US)) {
+    const isBehind = this.tracks[track + EPOCH] !== this.epoch;
+    const step = rawUs - this.tracks[track + RAW]!;
+    if (isOff(step, arrivalUs - this.tracks[track + ARRIVAL]!, JUMP_US)) {
       if (isBehind && this.isNear(rawUs, arrivalUs)) this.join(track);
       else this.reanchor(track, rawUs, arrivalUs);
     } else if (isBehind && this.fitsBetter(track, rawUs, arrivalUs)) this.join(track);
@@ -151,16 +167,16 @@ export class Timeline {
 
   /** Another track jumped by little more than a jump, this one by little less: the present offset is meant. */
   private fitsBetter(track: number, rawUs: number, arrivalUs: number): boolean {
-    const expectedUs = arrivalUs + this.trackLastUs[track]! - this.trackArrivalUs[track]!;
-    const own = Math.abs(rawUs + this.trackOffsetUs[track]! - expectedUs);
+    const expectedUs = arrivalUs + this.tracks[track + LAST]! - this.tracks[track + ARRIVAL]!;
+    const own = Math.abs(rawUs + this.tracks[track + OFFSET]! - expectedUs);
     return Math.abs(rawUs + this.offsetUs - expectedUs - this.shiftUs) < own;
   }
 
   private reanchor(track: number, rawUs: number, arrivalUs: number): void {
     const passedUs = Math.min(Math.max(arrivalUs - this.lastArrivalUs, REPUBLISH_STEP_US), JUMP_US);
     const us = this.lastUs + passedUs;
-    const isFirst = this.trackEpoch[track] === 0;
-    const expectedUs = arrivalUs + this.trackLastUs[track]! - this.trackArrivalUs[track]!;
+    const isFirst = this.tracks[track + EPOCH] === 0;
+    const expectedUs = arrivalUs + this.tracks[track + LAST]! - this.tracks[track + ARRIVAL]!;
     this.shiftUs = isFirst ? 0 : us - expectedUs;
     this.offsetUs = us - rawUs;
     this.epoch++;
@@ -170,17 +186,17 @@ export class Timeline {
 
   /** The track has the present offset from now on. */
   private join(track: number): void {
-    this.trackEpoch[track] = this.epoch;
-    this.trackOffsetUs[track] = this.offsetUs;
-    this.audioExpectedUs[track] = -1;
+    this.tracks[track + EPOCH] = this.epoch;
+    this.tracks[track + OFFSET] = this.offsetUs;
+    this.tracks[track + EXPECTED] = -1;
   }
 
   /** Audio stamped in whole milliseconds gets its exact spacing back while it stays near what was stamped. */
   private respace(track: number, us: number, durationUs: number): number {
-    const expected = this.audioExpectedUs[track]!;
+    const expected = this.tracks[track + EXPECTED]!;
     const near = expected >= 0 && Math.abs(expected - us) < durationUs / 2;
     const spaced = near ? expected : us;
-    this.audioExpectedUs[track] = spaced + durationUs;
+    this.tracks[track + EXPECTED] = spaced + durationUs;
     return Math.round(spaced);
   }
 }

@@ -282,3 +282,73 @@ test('pictures alone wait a moment at the beginning, and never again', () => {
   writeVideo(publication, 360);
   assert.equal(listener.take(), 'h264:360');
 });
+
+test('who joins while the first pictures wait gets each of them once, and in order', () => {
+  const t = new TestHub({ sound: { converter: new FakeConverter(), mode: 'auto' } });
+  const publication = t.hub.publish(KEY, t.owner('p'));
+  const [first, second] = [new Listener(NEED), new Listener(NEED)];
+  t.hub.consume(KEY, first, 0);
+  addVideo(publication);
+  writeVideo(publication, 0, true);
+  writeVideo(publication, 40);
+  t.hub.consume(KEY, second, 0);
+  assert.equal(first.take() + second.take(), '', 'they wait for both');
+  t.advanceMs(320);
+  writeVideo(publication, 320);
+  for (const one of [first, second]) assert.equal(one.take(), 'h264:0 h264:40 h264:320');
+});
+
+test('no more pictures are held than may be, at the beginning and behind a conversion', () => {
+  const COUNT = 1030;
+  const young = new TestHub({ sound: { converter: new FakeConverter(), mode: 'auto' } });
+  const early = young.hub.publish(KEY, young.owner('p'));
+  const waiting = new Listener(NEED);
+  young.hub.consume(KEY, waiting, 0);
+  addVideo(early);
+  const { t, publication } = begin();
+  const behind = new Listener(NEED);
+  t.hub.consume(KEY, behind, 0);
+  for (let i = 0; i < COUNT; i++) for (const one of [early, publication]) writeVideo(one, i, i === 0);
+  assert.equal(waiting.seen.length, COUNT, 'a flood waits for no track');
+  assert.equal(behind.seen.length, COUNT - 1024);
+  assert.equal(behind.seen.at(-1), `h264:${COUNT - 1025}`);
+});
+
+test('no more converted sound is kept than may be, and the newest of it', () => {
+  const converter = new FakeConverter();
+  const gop = { cache: true, frames: 10_000, bytes: 1_000_000, us: 30_000_000 };
+  const t = new TestHub({ sound: { converter, mode: 'auto' }, gop });
+  const publication = t.hub.publish(KEY, t.owner('p'));
+  addVideo(publication);
+  publication.setTrack(makeTrack(1, G711));
+  t.hub.consume(KEY, new Listener(NEED), 0);
+  writeVideo(publication, 0, true);
+  for (let i = 0; i < 1200; i++) writeSound(publication, i * 20);
+  converter.run();
+  const late = new Listener({ ...NEED, name: 'another' });
+  t.hub.consume(KEY, late, 0);
+  const sounds = late.seen.filter((one) => one.startsWith('aac'));
+  assert.ok(sounds.length >= 500 && sounds.length <= 1000, `${sounds.length} sounds`);
+  assert.equal(sounds.at(-1), `aac:${1199 * 20}`);
+});
+
+test('an output whose sound must be converted for a while only stays in order', () => {
+  const { converter, t, publication } = begin();
+  publication.setTrack(makeTrack(1, AAC));
+  const listener = new Listener(NEED);
+  t.hub.consume(KEY, listener, 0);
+  writeVideo(publication, 0, true);
+  assert.equal(listener.take(), 'h264:0', 'nothing to convert, nothing to wait for');
+  publication.setTrack(makeTrack(1, G711));
+  writeVideo(publication, 40);
+  writeSound(publication, 40);
+  assert.equal(listener.take(), '');
+  converter.run();
+  assert.equal(listener.take(), 'h264:40 aac:40');
+  writeVideo(publication, 80);
+  assert.equal(listener.take(), '');
+  publication.setTrack(makeTrack(1, AAC));
+  writeVideo(publication, 120);
+  assert.equal(listener.take(), 'h264:80 h264:120');
+  assert.deepEqual(converter.log, ['open g711a-aac', 'close g711a-aac']);
+});
