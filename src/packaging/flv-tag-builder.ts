@@ -78,6 +78,10 @@ export class FlvTagBuilder {
   private readonly fourCcs: ReadonlySet<string> | null;
   private readonly legacyHevc: boolean;
   private readonly server: string;
+  /** The latest metadata, and what they were made of. */
+  private told: Buffer | null = null;
+  private toldTracks: readonly Track[] | null = null;
+  private toldPublisher: unknown = null;
 
   constructor(options: FlvTagBuilderOptions) {
     const { fourCcs = null } = options;
@@ -129,10 +133,18 @@ export class FlvTagBuilder {
     return this.packet(track, PACKET_SEQUENCE_END, NO_BYTES);
   }
 
-  /** Body of the onMetaData message. `publisher` is what the publisher's own held. */
+  /**
+   * Body of the onMetaData message. `publisher` is what the publisher's own held. A feed asks for it at every access point,
+   * so the same list and values give the same bytes; do not write to them.
+   */
   metadata(tracks: readonly Track[], publisher: unknown): Buffer {
+    if (this.told !== null && this.toldTracks === tracks && this.toldPublisher === publisher)
+      return this.told;
     const values = describeTracks(tracks, publisher, this.server, (track) => this.codecId(track));
-    return serializeScript(ON_META_DATA, values);
+    this.told = serializeScript(ON_META_DATA, values);
+    this.toldTracks = tracks;
+    this.toldPublisher = publisher;
+    return this.told;
   }
 
   /** Writes the head of a frame's body to `head` and returns its length. Hot path; the track must be carried. */

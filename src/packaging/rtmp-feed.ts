@@ -34,16 +34,15 @@ export interface RtmpFormatOptions {
 
 export function rtmpFormat(options: RtmpFormatOptions): FeedFormat {
   const codecs = options.fourCcs === null ? '*' : [...options.fourCcs].sort().join(',');
-  const builder = new FlvTagBuilder(builderOptions(options));
+  const { fourCcs, multitrack, messageStreamId, chunkSize, publishes } = options;
+  const enhanced = fourCcs === null || fourCcs.size > 0;
+  const builder = new FlvTagBuilder({ enhanced, multitrack, fourCcs });
+  const carried = `${codecs}${multitrack ? ':multi' : ''}`;
   return {
-    sound: aacFor(`rtmp:${codecs}${options.multitrack ? ':multi' : ''}`, (track) => builder.canCarry(track)),
-    name: `rtmp:${options.messageStreamId}:${options.chunkSize}:${codecs}${options.multitrack ? ':multi' : ''}${options.publishes ? ':publish' : ''}`,
-    open: (source) => new RtmpFeedEncoder(source, options),
+    name: `rtmp:${messageStreamId}:${chunkSize}:${carried}${publishes ? ':publish' : ''}`,
+    sound: aacFor(`rtmp:${carried}`, (track) => builder.canCarry(track)),
+    open: (source) => new RtmpFeedEncoder(source, options, builder),
   };
-}
-
-function builderOptions({ fourCcs, multitrack }: RtmpFormatOptions) {
-  return { enhanced: fourCcs === null || fourCcs.size > 0, multitrack, fourCcs };
 }
 
 class RtmpFeedEncoder implements FeedEncoder {
@@ -52,11 +51,11 @@ class RtmpFeedEncoder implements FeedEncoder {
   private readonly builder: FlvTagBuilder;
   private readonly tracks: CarriedTracks;
 
-  constructor(source: FeedSource, options: RtmpFormatOptions) {
+  constructor(source: FeedSource, options: RtmpFormatOptions, builder: FlvTagBuilder) {
     this.source = source;
     this.options = options;
-    this.builder = new FlvTagBuilder(builderOptions(options));
-    this.tracks = new CarriedTracks(source, (track) => this.builder.reasonNotCarried(track));
+    this.builder = builder;
+    this.tracks = new CarriedTracks(source, (track) => builder.reasonNotCarried(track));
   }
 
   prologue(dts: number): Uint8Array {

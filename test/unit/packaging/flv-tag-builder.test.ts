@@ -370,3 +370,16 @@ test('script data goes through as it came', () => {
   assert.equal(builder.writeHead(frame, makeTrack(30, config)), 0);
   assert.equal(builder.sequenceHeader(makeTrack(30, config)), null);
 });
+
+test('metadata are made once for the same tracks and values, and anew for others', () => {
+  const builder = new FlvTagBuilder(all);
+  const sound = makeTrack(1, configFromRecord('aac', Buffer.from('1210', 'hex')));
+  const tracks = [sound];
+  const publisher = makeAmfEcmaArray({ encoder: 'first' });
+  const first = builder.metadata(tracks, publisher);
+  assert.equal(builder.metadata(tracks, publisher), first);
+  const changed = makeAmfEcmaArray({ encoder: 'second' });
+  assert.notDeepEqual(builder.metadata(tracks, changed), first);
+  assert.notDeepEqual(builder.metadata([], publisher), first);
+  assert.deepEqual(builder.metadata(tracks, publisher), first);
+});
