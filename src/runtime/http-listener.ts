@@ -216,19 +216,20 @@ export class HttpListener {
   private prepare(server: Server | Http2SecureServer, secure: boolean): void {
     this.servers.push(server);
     server.on('connection', (socket: Socket) => this.onConnection(socket));
-    server.on('request', (message: IncomingMessage, response: ServerResponse) => {
+    const take = (message: IncomingMessage, response: ServerResponse, asksLeave: boolean) =>
       this.whenReady(
-        () => this.onRequest(message, response, secure),
+        () => this.onRequest(message, response, secure, asksLeave),
         () => sendText(response, 503, 'The server is starting.'),
       );
-    });
-    server.on('checkContinue', (message: IncomingMessage, response: ServerResponse) => {
-      this.whenReady(
-        () => this.onRequest(message, response, secure, true),
-        () => sendText(response, 503, 'The server is starting.'),
-      );
-    });
+    server.on('request', (message: IncomingMessage, response: ServerResponse) =>
+      take(message, response, false),
+    );
+    server.on('checkContinue', (message: IncomingMessage, response: ServerResponse) =>
+      take(message, response, true),
+    );
     server.on('upgrade', (message: IncomingMessage, socket: Duplex, head: Buffer) => {
+      // From here on nobody of Node listens, also while the request waits.
+      socket.on('error', () => socket.destroy());
       this.whenReady(
         () => this.onUpgrade(message, socket, head, secure),
         () => socket.destroy(),
@@ -269,7 +270,7 @@ export class HttpListener {
     message: IncomingMessage,
     response: ServerResponse,
     secure: boolean,
-    asksLeave = false,
+    asksLeave: boolean,
   ): void {
     if (message.httpVersionMajor === 2) {
       message.once('aborted', () => breakBody(message));
@@ -324,7 +325,6 @@ export class HttpListener {
         `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n${text}\n`,
       );
     };
-    socket.on('error', () => socket.destroy());
     if (!request || !route) {
       refuse('404 Not Found', 'There is no WebSocket at this address.');
       return;

@@ -13,6 +13,8 @@ const SOURCE_SILENT_US = 1_000_000;
 const REFUSED_US = 10_000_000;
 /** What may come while somebody decides whether it may be published. */
 const MAX_HELD_BYTES = 4 * 1024 * 1024;
+/** What a datagram costs beside its bytes, of which it may have none. */
+const HELD_OVERHEAD_BYTES = 64;
 
 interface Source {
   readonly address: string;
@@ -118,8 +120,9 @@ export class DatagramPublisher {
   }
 
   private hold(source: Source, bytes: Uint8Array): void {
-    if (source.heldBytes + bytes.length > MAX_HELD_BYTES) return;
-    source.heldBytes += bytes.length;
+    const cost = bytes.length + HELD_OVERHEAD_BYTES;
+    if (source.heldBytes + cost > MAX_HELD_BYTES) return;
+    source.heldBytes += cost;
     source.held?.push(bytes);
   }
 
