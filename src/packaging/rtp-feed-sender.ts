@@ -6,11 +6,9 @@ import { ntpFraction, ntpSeconds } from '../wire/rtp/ntp-time.ts';
 import type { RtpPacketizer, RtpPayloadTarget } from '../wire/rtp/payload-format.ts';
 import type { SenderReport } from '../wire/rtp/rtcp.ts';
 import { RTP_HEADER_BYTES, writeRtpHeader } from '../wire/rtp/rtp-packet.ts';
+import { INTERLEAVED_HEADER_BYTES, writeInterleavedHeader } from '../wire/rtsp/interleaved-frame.ts';
 import type { RtpCarriedTrack } from './rtp-feed-tracks.ts';
 
-/** `$`, channel, 16-bit length. */
-export const INTERLEAVED_HEADER_BYTES = 4;
-const INTERLEAVED_MARK = 0x24;
 const FIRST_BUFFER_BYTES = 64 * 1024;
 
 export class RtpTrackSender {
@@ -137,11 +135,4 @@ export class RtpChunkBuilder implements RtpPayloadTarget {
     this.used = end;
     return at;
   }
-}
-
-function writeInterleavedHeader(target: Uint8Array, at: number, channel: number, bytes: number): void {
-  target[at] = INTERLEAVED_MARK;
-  target[at + 1] = channel;
-  target[at + 2] = bytes >>> 8;
-  target[at + 3] = bytes;
 }

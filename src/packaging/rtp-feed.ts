@@ -15,8 +15,9 @@ import type { RtpPayloadFormat } from '../wire/rtp/payload-format.ts';
 import { PAYLOAD_FORMATS } from '../wire/rtp/payload-formats.ts';
 import { type RtcpPacket, serializeRtcp } from '../wire/rtp/rtcp.ts';
 import { RTP_HEADER_BYTES } from '../wire/rtp/rtp-packet.ts';
+import { INTERLEAVED_HEADER_BYTES } from '../wire/rtsp/interleaved-frame.ts';
 import { leftOutOf } from './file-fragment.ts';
-import { INTERLEAVED_HEADER_BYTES, RtpChunkBuilder, RtpTrackSender } from './rtp-feed-sender.ts';
+import { RtpChunkBuilder, RtpTrackSender } from './rtp-feed-sender.ts';
 import { reasonNotInRtp, rtpTracksOf } from './rtp-feed-tracks.ts';
 import { WallClock } from './wall-clock.ts';
 

@@ -16,6 +16,7 @@ import type { Track } from '../media/track.ts';
 import { InvariantError, ProtocolError } from '../util/errors.ts';
 import type { ByteTarget } from '../util/slab.ts';
 import { PAYLOAD_FORMATS } from '../wire/rtp/payload-formats.ts';
+import { INTERLEAVED_HEADER_BYTES, writeInterleavedHeader } from '../wire/rtsp/interleaved-frame.ts';
 import { rtpFeedFormat } from './rtp-feed.ts';
 import { type RtpCarriedTrack, rtpTracksOf } from './rtp-feed-tracks.ts';
 import { WEBRTC_SOUND } from './sound-needs.ts';
@@ -24,8 +25,7 @@ import { OrderedSource } from './webrtc-tracks.ts';
 
 /** Of the RTP packet; with SRTP, UDP and IPv6 it stays below 1280 bytes. */
 export const WEBRTC_PACKET_BYTES = 1180;
-const MARK_BODY_BYTES = FRAME_MARK_BYTES - 4;
-const MARK = 0x24;
+const MARK_BODY_BYTES = FRAME_MARK_BYTES - INTERLEAVED_HEADER_BYTES;
 /** One tick of the clock of video, rounded up. */
 const TICK_US = 12;
 
@@ -71,9 +71,7 @@ class MarkedTarget implements ByteTarget {
 }
 
 function writeMark(to: Buffer, at: number, flags: number, generation: number, dts: number): void {
-  to[at] = MARK;
-  to[at + 1] = FRAME_MARK_CHANNEL;
-  to.writeUInt16BE(MARK_BODY_BYTES, at + 2);
+  writeInterleavedHeader(to, at, FRAME_MARK_CHANNEL, MARK_BODY_BYTES);
   to[at + 4] = flags;
   to[at + 5] = 0;
   to.writeUInt16BE(generation, at + 6);
@@ -117,11 +115,9 @@ class WebrtcFeedEncoder implements FeedEncoder {
 
   encode(frame: Frame, target: ByteTarget): boolean {
     const isVideo = this.isVideo(frame.trackId);
-    if (isVideo) {
-      if (!this.pictures.admits(frame)) {
-        this.framesLeftOut++;
-        return false;
-      }
+    if (isVideo && !this.pictures.admits(frame)) {
+      this.framesLeftOut++;
+      return false;
     }
     if (this.source.tracks !== this.known) this.takeTracks();
     const sent = isVideo ? this.inOrder(frame) : frame;

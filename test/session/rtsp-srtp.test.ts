@@ -160,7 +160,7 @@ describe('players', () => {
     const services = new RtspTestServices();
     live(services);
     const talk = new RtspConversation(services, TLS);
-    const field = keyField(URL, keyData(srtpKeys(AEAD_AES_128_GCM), 0, 0, WALL_US));
+    const field = keyField(URL, keyData(srtpKeys(AEAD_AES_128_GCM), 0, WALL_US));
     const answer = await talk.ask('SETUP', `${URL}/trackID=0`, [udp(5000), `KeyMgmt: ${field}`]);
     assert.equal(keysIn(answer).keys.profile, AEAD_AES_128_GCM);
     const wrong = await talk.ask('SETUP', `${URL}/trackID=1`, [udp(5002), 'KeyMgmt: prot=mikey;data="AAAA"']);
@@ -213,7 +213,7 @@ describe('who may have SRTP', () => {
 const SSRC = 0x1234_5678;
 
 function announcement(keys: SrtpKeys | null, isOfSession = false): string {
-  const line = keys === null ? [] : [`a=key-mgmt:mikey ${keyData(keys, SSRC, 0, WALL_US)}`];
+  const line = keys === null ? [] : [`a=key-mgmt:mikey ${keyData(keys, SSRC, WALL_US)}`];
   return [
     'v=0',
     'o=- 0 0 IN IP4 127.0.0.1',
@@ -260,7 +260,7 @@ describe('publishers', () => {
       );
       const announced = await talk.ask('ANNOUNCE', URL, [], sdp);
       assert.equal(announced.status, 200);
-      const fields = where === 'SETUP' ? [`KeyMgmt: ${keyField(URL, keyData(keys, SSRC, 0, WALL_US))}`] : [];
+      const fields = where === 'SETUP' ? [`KeyMgmt: ${keyField(URL, keyData(keys, SSRC, WALL_US))}`] : [];
       const answer = await talk.ask('SETUP', `${URL}/streamid=0`, [`${udp(6000)};mode=record`, ...fields]);
       assert.equal(answer.status, 200);
       const ours = keysIn(answer);

@@ -1,7 +1,7 @@
 /**
  * Sends one of our streams to an RTSP or RTSPS server: waits until its tracks are known, announces them, then writes the
- * chunks of the shared `rtp` feed as they are, or sealed as SRTP when the address ends in `#srtp`. To the stream it is a player like any other. When other tracks come it
- * ends, so that whoever wants the forward announces anew.
+ * chunks of the shared `rtp` feed as they are, or sealed as SRTP when the address ends in `#srtp`. To the stream it is a
+ * player like any other. When other tracks come it ends, so that whoever wants the forward announces anew.
  */
 import type { Sink } from '../../media/sink.ts';
 import type { Subscription } from '../../media/subscription.ts';
@@ -27,9 +27,9 @@ const SETTLE_MS = 1500;
 const WAIT_FOR_TRACKS_MS = 10_000;
 const SETUP_TIMEOUT_MS = 10_000;
 const TICK_MS = 500;
-const FRAME_HEADER_BYTES = 4;
 const SRTP_MARK = 'srtp';
 const SAME_CHANNELS = Uint8Array.from({ length: 256 }, (_, channel) => channel);
+const NO_SENDERS: readonly SrtpSender[] = [];
 
 /** To be registered for the schemes `rtsp` and `rtsps`. */
 export function rtspTarget(context: ModuleContext): OpenTarget {
@@ -122,11 +122,7 @@ class RtspForward implements OutgoingForward, Sink {
       this.finish('the target did not answer in time'),
     );
     this.carried = rtpTracksOf(this.tracks, PAYLOAD_FORMATS);
-    let data: readonly string[] | null = null;
-    if (url.fragment === SRTP_MARK)
-      this.guarded(() => {
-        data = this.makeKeys();
-      });
+    const data = url.fragment === SRTP_MARK ? this.makeKeys() : null;
     if (this.isEnded) return;
     const connection = new RtspConnection({
       url,
@@ -162,13 +158,16 @@ class RtspForward implements OutgoingForward, Sink {
     const wallUs = this.context.clock.wallUs();
     const senders = this.carried.map(() => new SrtpSender(newSrtpKeys(AES128_CM_SHA1_80)));
     this.senders = senders;
-    const subscription = this.subscribe();
+    this.guarded(() => {
+      this.subscription = this.subscribe();
+    });
+    const { subscription } = this;
+    if (subscription === null) return [];
     subscription.pause(true);
-    this.subscription = subscription;
     const starts = rtpStartsAt(subscription.feed, subscription.feed.latestPoint);
     return senders.map(({ keys }, track) => {
       const ssrc = starts.find(({ channel }) => channel === track * 2)?.ssrc ?? 0;
-      return keyData(keys, ssrc, 0, wallUs);
+      return keyData(keys, ssrc, wallUs);
     });
   }
 
@@ -245,8 +244,9 @@ class RtspForward implements OutgoingForward, Sink {
   write(bytes: Uint8Array): void {
     const { channels, senders } = this;
     if (!this.isRecording) return;
-    if (senders !== null) this.connection?.write(sealFrames(bytes, channels ?? SAME_CHANNELS, senders));
-    else this.connection?.write(channels === null ? bytes : withChannels(bytes, channels));
+    const isAsItIs = senders === null && channels === null;
+    const sent = isAsItIs ? bytes : sealFrames(bytes, channels ?? SAME_CHANNELS, senders ?? NO_SENDERS);
+    this.connection?.write(sent);
   }
 
   private hasSameTracks(): boolean {
@@ -294,16 +294,6 @@ function isSameAnnouncement(one: RtpCarriedTrack, other: RtpCarriedTrack): boole
     a.channels === b.channels &&
     (one.track.kind === 'video' || a.fmtp === b.fmtp)
   );
-}
-
-/** A copy with the server's channels; the shared bytes stay as they are. */
-function withChannels(bytes: Uint8Array, channels: Uint8Array): Uint8Array {
-  const copy = Uint8Array.from(bytes);
-  for (let at = 0; at + FRAME_HEADER_BYTES <= copy.length; ) {
-    copy[at + 1] = channels[copy[at + 1]!]!;
-    at += FRAME_HEADER_BYTES + ((copy[at + 2]! << 8) | copy[at + 3]!);
-  }
-  return copy;
 }
 
 function describe(

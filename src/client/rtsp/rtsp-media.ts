@@ -6,7 +6,8 @@ import { TsReader } from '../../wire/mpegts/ts-reader.ts';
 import type { RtpMapping, RtpPayloadFormat } from '../../wire/rtp/payload-format.ts';
 import { DEFAULT_REORDER_LIMITS } from '../../wire/rtp/reorder-buffer.ts';
 import { serializeRtcp } from '../../wire/rtp/rtcp.ts';
-import { KEY_ATTRIBUTE } from '../../wire/rtsp/key-management.ts';
+import { keyAttributeOf } from '../../wire/rtsp/key-management.ts';
+import { isSecureProfile } from '../../wire/rtsp/transport-header.ts';
 import { connectionOf, controlOf, directionOf, rtpMappingsOf } from '../../wire/sdp/media-format.ts';
 import { attributeOf, type SessionDescription } from '../../wire/sdp/session-description.ts';
 import type { PullDetails } from '../pull.ts';
@@ -16,7 +17,6 @@ const MAX_MEDIA = 16;
 const TRANSPORT_STREAM = 'MP2T';
 const CNAME = 'sluice';
 const NOTHING = { lost: 0, damaged: 0, dropped: 0, jitterUs: 0 };
-const SECURE_PROFILES = ['RTP/SAVP', 'RTP/SAVPF'];
 
 /** A media description that is wanted. */
 export interface WantedMedia {
@@ -67,11 +67,8 @@ export function wantedMedia(
       isTransportStream,
       address: connectionOf(media, description).address,
       port: media.port,
-      isSecure: SECURE_PROFILES.includes(media.protocol),
-      keys:
-        attributeOf(media.attributes, KEY_ATTRIBUTE) ??
-        attributeOf(description.attributes, KEY_ATTRIBUTE) ??
-        '',
+      isSecure: isSecureProfile(media.protocol),
+      keys: keyAttributeOf(media, description),
     });
   });
   return { wanted, left: left.join(', ').slice(0, 200) };

@@ -5,7 +5,6 @@
  * Leaves out: PAUSE, seeking, RTSP 2.0, the way back to a camera's loudspeaker.
  */
 import { ProtocolError } from '../../util/errors.ts';
-import { writeRtpHeader } from '../../wire/rtp/rtp-packet.ts';
 import { parseMethods, VIA_FIELD } from '../../wire/rtsp/rtsp-fields.ts';
 import type { RtspRequest, RtspResponse } from '../../wire/rtsp/rtsp-message.ts';
 import { RtspReader, type RtspReaderOutput } from '../../wire/rtsp/rtsp-reader.ts';
@@ -25,24 +24,8 @@ import { RtspKeepAlive } from './rtsp-keep-alive.ts';
 import { RtspMediaInput, type WantedMedia, wantedMedia } from './rtsp-media.ts';
 import type { RtspPlayHost, RtspPlayOptions } from './rtsp-play-host.ts';
 import { isAddress, type RtspPorts } from './rtsp-ports.ts';
-import { type MediaKeys, mediaKeys, srtpDetails } from './rtsp-srtp.ts';
-
-/** Without a packet over UDP for so long after PLAY, TCP is tried. */
-const UDP_WAIT_US = 3_000_000;
-const REPORT_INTERVAL_US = 5_000_000;
-/** Between two packets that open the way through a router. */
-const PUNCH_INTERVAL_US = 20_000_000;
-/** A source that said goodbye may begin anew. */
-const GOODBYE_US = 2_000_000;
-
-interface SetUpMedia {
-  readonly wanted: WantedMedia;
-  ports: RtspPorts | null;
-  /** Interleaved channel of RTCP; means nothing over UDP. */
-  rtcpChannel: number;
-  /** Null = no SRTP. */
-  readonly keys: MediaKeys | null;
-}
+import { mediaKeys, srtpDetails } from './rtsp-srtp.ts';
+import { RtspUpkeep, type SetUpMedia } from './rtsp-upkeep.ts';
 
 export class RtspPlaySession implements RtspReaderOutput {
   private readonly options: RtspPlayOptions;
@@ -58,17 +41,13 @@ export class RtspPlaySession implements RtspReaderOutput {
   private readonly ports: RtspPorts[] = [];
   private readonly channels = new RtspChannels();
   private input: RtspMediaInput | null = null;
+  private upkeep: RtspUpkeep | null = null;
   private methods: ReadonlySet<string> = new Set();
   private keepAlive: RtspKeepAlive | null = null;
   private usesTcp: boolean;
   private isPlaying = false;
   private isEnded = false;
   private nowUs = 0;
-  private playedUs = 0;
-  private reportedUs = 0;
-  private punchedUs = 0;
-  private leftUs = Number.NaN;
-  private packetsBefore = 0;
 
   constructor(options: RtspPlayOptions, host: RtspPlayHost) {
     this.options = options;
@@ -349,10 +328,19 @@ export class RtspPlaySession implements RtspReaderOutput {
   }
 
   private play(): void {
-    const { formats, ssrc } = this.options;
+    const { formats, ssrc, transport } = this.options;
     const wanted = this.medias.map((media) => media.wanted);
-    this.input = new RtspMediaInput(wanted, this.usesTcp, ssrc, formats, this.host.output);
-    this.punch();
+    const input = new RtspMediaInput(wanted, this.usesTcp, ssrc, formats, this.host.output);
+    this.input = input;
+    this.upkeep = new RtspUpkeep({
+      medias: this.medias,
+      input,
+      ssrc,
+      kind: this.kind,
+      mayUseTcp: !this.usesTcp && transport === 'auto',
+      write: (bytes) => this.host.write(bytes),
+    });
+    this.upkeep.punch(this.nowUs);
     this.sendPlay({ Range: 'npt=0.000-' });
   }
 
@@ -369,69 +357,24 @@ export class RtspPlaySession implements RtspReaderOutput {
 
   private onPlay(): void {
     this.isPlaying = true;
-    this.playedUs = this.nowUs;
     this.keepAlive = new RtspKeepAlive(this.caller, this.controlUrl, this.methods, this.nowUs, () =>
       this.end('broken', 'has forgotten the session (454)'),
     );
-    this.reportedUs = this.nowUs;
-    this.punch();
+    this.upkeep?.begin(this.nowUs);
     this.host.onPlaying();
-  }
-
-  /** Opens the way for datagrams through a router on our side. */
-  private punch(): void {
-    this.punchedUs = this.nowUs;
-    if (this.usesTcp || this.options.transport === 'multicast') return;
-    const { ssrc } = this.options;
-    const empty = Buffer.alloc(12);
-    writeRtpHeader(empty, 0, 0, false, 0, 0, ssrc);
-    this.medias.forEach(({ ports, keys }, index) => {
-      ports?.sendRtp(keys?.srtp?.sealRtp(empty) ?? empty);
-      if (this.input !== null) ports?.sendRtcp(this.reportOf(this.input, index));
-    });
   }
 
   /** A few times per second. */
   tick(nowUs: number): void {
     this.nowUs = nowUs;
-    if (!this.isPlaying || this.isEnded || this.input === null) return;
-    this.input.tick(nowUs);
-    const { packets } = this.input;
-    if (
-      !this.usesTcp &&
-      this.options.transport === 'auto' &&
-      packets === 0 &&
-      nowUs - this.playedUs >= UDP_WAIT_US
-    ) {
+    if (!this.isPlaying || this.isEnded || this.upkeep === null) return;
+    const found = this.upkeep.tick(nowUs);
+    if (found === 'silent') {
       this.needTcp();
       return;
     }
-    if (!this.usesTcp && nowUs - this.punchedUs >= PUNCH_INTERVAL_US) this.punch();
-    if (nowUs - this.reportedUs >= REPORT_INTERVAL_US) this.report();
     this.keepAlive?.tick(nowUs);
-    this.watchGoodbye(packets);
-  }
-
-  private report(): void {
-    this.reportedUs = this.nowUs;
-    this.medias.forEach(({ ports, rtcpChannel }, index) => {
-      const report = this.reportOf(this.input!, index); // tick asked for it
-      if (ports !== null) ports.sendRtcp(report);
-      else this.host.write(Buffer.concat([Buffer.of(0x24, rtcpChannel, 0, report.length), report]));
-    });
-  }
-
-  private reportOf(input: RtspMediaInput, index: number): Uint8Array {
-    const report = input.report(index, this.nowUs);
-    return this.medias[index]?.keys?.srtp?.sealRtcp(report) ?? report;
-  }
-
-  private watchGoodbye(packets: number): void {
-    const hasMore = packets !== this.packetsBefore;
-    this.packetsBefore = packets;
-    if (this.input?.hasLeft !== true || hasMore) this.leftUs = Number.NaN;
-    else if (Number.isNaN(this.leftUs)) this.leftUs = this.nowUs;
-    else if (this.nowUs - this.leftUs >= GOODBYE_US) this.end('over', 'ended the stream');
+    if (found === 'over') this.end('over', 'ended the stream');
   }
 
   private redirected(response: RtspResponse): boolean {
@@ -462,6 +405,11 @@ export class RtspPlaySession implements RtspReaderOutput {
     tell();
   }
 
+  private get kind(): 'tcp' | 'udp' | 'multicast' {
+    if (this.usesTcp) return 'tcp';
+    return this.options.transport === 'multicast' ? 'multicast' : 'udp';
+  }
+
   /** How many interleaved frames and datagrams of media came. */
   get packets(): number {
     return this.input?.packets ?? 0;
@@ -471,10 +419,9 @@ export class RtspPlaySession implements RtspReaderOutput {
   details(): PullDetails {
     const { input, medias } = this;
     if (input === null) return {};
-    const udp = this.options.transport === 'multicast' ? 'multicast' : 'udp';
     const secured = medias.flatMap(({ keys }) => keys?.srtp ?? []);
     return {
-      transport: this.usesTcp ? 'tcp' : udp,
+      transport: this.kind,
       ...srtpDetails(secured),
       ...input.details(medias.length),
     };

@@ -9,10 +9,11 @@ import {
   newSrtpKeys,
   readKeyAttribute,
   readKeyField,
+  srtpMedia,
   type ToldKeys,
 } from '../../wire/rtsp/key-management.ts';
 import type { RtspResponse } from '../../wire/rtsp/rtsp-message.ts';
-import { SrtpMedia } from '../../wire/srtp/srtp-media.ts';
+import type { SrtpMedia } from '../../wire/srtp/srtp-media.ts';
 import { AES128_CM_SHA1_80, type SrtpKeys } from '../../wire/srtp/srtp-profile.ts';
 import type { PullDetails } from '../pull.ts';
 
@@ -30,7 +31,7 @@ export class MediaKeys {
 
   /** Header fields of SETUP. `ssrc`: of our reports. */
   fields(url: string, ssrc: number, wallUs: number): Readonly<Record<string, string>> {
-    return { [KEY_FIELD]: keyField(url, keyData(this.ours, ssrc, 0, wallUs)) };
+    return { [KEY_FIELD]: keyField(url, keyData(this.ours, ssrc, wallUs)) };
   }
 
   /** The answer to SETUP. Returns '', or why there is no SRTP: continues a sentence that names the server. */
@@ -38,13 +39,12 @@ export class MediaKeys {
     const field = response.headers.get(KEY_FIELD);
     const told = field === '' ? this.described : readKeyField(field);
     if (typeof told === 'string') return `sends SRTP whose keys ${told}`;
-    this.srtp = new SrtpMedia(this.ours, told.keys);
-    for (const { ssrc, rollover } of told.sources)
-      if (ssrc !== 0) this.srtp.receiver.setRollover(ssrc, rollover);
+    this.srtp = srtpMedia(this.ours, told);
     return '';
   }
 }
 
+/** Of all medias that are SRTP: the profile, and packets that were not the peer's. */
 export function srtpDetails(medias: readonly SrtpMedia[]): PullDetails {
   const [first] = medias;
   if (first === undefined) return {};

@@ -10,7 +10,7 @@ import type { Subscription } from '../../media/subscription.ts';
 import { RejectedError } from '../../util/errors.ts';
 import type { DatagramPair, DatagramPorts } from './rtsp-datagrams.ts';
 import type { RtspMulticastPolicy } from './rtsp-services.ts';
-import { DatagramSink } from './rtsp-sinks.ts';
+import { DatagramSink, type DatagramTrack } from './rtsp-sinks.ts';
 
 /** Addresses looked at in a crowded range. */
 const MAX_TRIES = 4096;
@@ -101,7 +101,7 @@ class GroupSender implements MulticastSender {
   private readonly onOver: () => void;
   private readonly opening = new Map<number, Promise<DatagramPair>>();
   /** By position of the track. */
-  private readonly pairs: (DatagramPair | null)[] = [];
+  private readonly tracks: (DatagramTrack | null)[] = [];
   private subscription: Subscription | null = null;
   private closed = false;
 
@@ -137,14 +137,14 @@ class GroupSender implements MulticastSender {
       pair.close();
       throw new RejectedError('not-found', 'The multicast sender is over.');
     }
-    while (this.pairs.length <= track) this.pairs.push(null);
-    this.pairs[track] = pair;
+    while (this.tracks.length <= track) this.tracks.push(null);
+    this.tracks[track] = { pair, srtp: null };
     return pair.port;
   }
 
   start(): void {
     if (this.subscription !== null) return;
-    const sink = new DatagramSink(this.pairs, (reason) => this.end(reason));
+    const sink = new DatagramSink(this.tracks, (reason) => this.end(reason));
     this.subscription = this.hub.subscribe(this.key, this.format, sink, 'gop', 0);
   }
 
@@ -166,7 +166,7 @@ class GroupSender implements MulticastSender {
     if (this.closed) return;
     this.closed = true;
     this.subscription?.close();
-    for (const pair of this.pairs) pair?.close();
+    for (const track of this.tracks) track?.pair.close();
   }
 }
 

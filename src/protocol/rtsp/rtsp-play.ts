@@ -15,7 +15,6 @@ import { PAYLOAD_FORMATS } from '../../wire/rtp/payload-formats.ts';
 import type { SrtpSender } from '../../wire/srtp/srtp-sender.ts';
 import type { DatagramPair } from './rtsp-datagrams.ts';
 import type { MulticastMember, MulticastSender, MulticastSenders } from './rtsp-multicast.ts';
-import { SecureChannelSink, SecureDatagramSink } from './rtsp-secure-sinks.ts';
 import { ChannelSink, DatagramSink, HeldSink, type TrackGuard } from './rtsp-sinks.ts';
 
 const CHANNELS = 256;
@@ -165,22 +164,19 @@ export class RtspPlay implements MulticastMember, TrackGuard {
   private makeSink(openSink: (onEnd: (reason: string) => void) => Sink): Sink {
     if (this.kind === 'udp') {
       const tracks = this.setups.map((one) => (one?.kind === 'udp' ? one : null));
-      if (this.srtpName !== '') return new SecureDatagramSink(tracks, this.onOver);
-      return new DatagramSink(
-        tracks.map((one) => one?.pair ?? null),
-        this.onOver,
-      );
+      return new DatagramSink(tracks, this.onOver);
     }
     if (this.kind !== 'tcp') throw new InvariantError('a player without a transport began');
     const sink = openSink(this.onOver);
     const channels = this.channelMap();
-    if (this.srtpName !== '') return new SecureChannelSink(sink, channels, this.setups.map(senderOf));
     const isUsual = this.setups.every(
-      (_, position) =>
-        channels[2 * position] === 2 * position && channels[2 * position + 1] === 2 * position + 1,
+      (one, position) =>
+        senderOf(one) === null &&
+        channels[2 * position] === 2 * position &&
+        channels[2 * position + 1] === 2 * position + 1,
     );
     this.direct = isUsual ? sink : null;
-    return isUsual ? sink : new ChannelSink(sink, channels);
+    return isUsual ? sink : new ChannelSink(sink, channels, this.setups.map(senderOf));
   }
 
   /** By channel of the feed: the player's, -1 = it does not want it. */
@@ -216,7 +212,7 @@ export class RtspPlay implements MulticastMember, TrackGuard {
     });
     // Players know nothing of the channels of a track that came later.
     if (now.length > this.tracks.length && this.direct !== null) {
-      this.held?.redirect(new ChannelSink(this.direct, this.channelMap()));
+      this.held?.redirect(new ChannelSink(this.direct, this.channelMap(), []));
       this.direct = null;
     }
     return this.isFitting;

@@ -9,7 +9,12 @@ import { PAYLOAD_FORMATS } from '../../wire/rtp/payload-formats.ts';
 import { KEY_FIELD, keyData, keyField, newSrtpKeys, readKeyField } from '../../wire/rtsp/key-management.ts';
 import { serializeRtpInfo, VIA_FIELD } from '../../wire/rtsp/rtsp-fields.ts';
 import type { RtspRequest } from '../../wire/rtsp/rtsp-message.ts';
-import { type RtspTransport, serializeTransport, TRANSPORT } from '../../wire/rtsp/transport-header.ts';
+import {
+  isSecureProfile,
+  type RtspTransport,
+  serializeTransport,
+  TRANSPORT,
+} from '../../wire/rtsp/transport-header.ts';
 import { AES128_CM_SHA1_80, type SrtpKeys } from '../../wire/srtp/srtp-profile.ts';
 import { SrtpSender } from '../../wire/srtp/srtp-sender.ts';
 import { parseAddress, type RtspAddress, splitTrack, trackControl } from './rtsp-address.ts';
@@ -21,7 +26,6 @@ import type { RtspSession } from './rtsp-session.ts';
 import {
   chooseChannels,
   chooseTransport,
-  isSecureProfile,
   kindOf,
   type TransportRules,
   whyImpossible,
@@ -111,7 +115,7 @@ export class RtspPlayer {
   }
 
   private dataOf(keys: SrtpKeys): string {
-    return keyData(keys, 0, 0, this.session.services.wallUs());
+    return keyData(keys, 0, this.session.services.wallUs());
   }
 
   /** Admission and tracks; null when the request was answered, or nobody waits for the answer any more. */

@@ -1,20 +1,21 @@
 /** SRTP of a publisher (RFC 4567): its keys come in ANNOUNCE or SETUP, ours for receiver reports go back with both answers. */
 import { RejectedError } from '../../util/errors.ts';
 import {
-  KEY_ATTRIBUTE,
   KEY_FIELD,
+  keyAttributeOf,
   keyData,
   keyField,
   newSrtpKeys,
   readKeyAttribute,
   readKeyField,
+  srtpMedia,
   type ToldKeys,
 } from '../../wire/rtsp/key-management.ts';
 import type { RtspRequest } from '../../wire/rtsp/rtsp-message.ts';
-import { attributeOf, type SdpMedia, type SessionDescription } from '../../wire/sdp/session-description.ts';
-import { SrtpMedia } from '../../wire/srtp/srtp-media.ts';
+import { isSecureProfile } from '../../wire/rtsp/transport-header.ts';
+import type { SdpMedia, SessionDescription } from '../../wire/sdp/session-description.ts';
+import type { SrtpMedia } from '../../wire/srtp/srtp-media.ts';
 import type { SrtpKeys } from '../../wire/srtp/srtp-profile.ts';
-import { isSecureProfile } from './rtsp-transport.ts';
 
 /** What an announced media says of its keys. */
 export interface AnnouncedKeys {
@@ -25,9 +26,8 @@ export interface AnnouncedKeys {
 /** Null for a media without SRTP, or whose keys are not in the description. Throws RejectedError. */
 export function announcedKeys(media: SdpMedia, description: SessionDescription): AnnouncedKeys | null {
   if (!isSecureProfile(media.protocol)) return null;
-  const attribute =
-    attributeOf(media.attributes, KEY_ATTRIBUTE) ?? attributeOf(description.attributes, KEY_ATTRIBUTE);
-  return attribute === null ? null : withOurs(readKeyAttribute(attribute));
+  const attribute = keyAttributeOf(media, description);
+  return attribute === '' ? null : withOurs(readKeyAttribute(attribute));
 }
 
 function withOurs(theirs: ToldKeys | string): AnnouncedKeys {
@@ -48,9 +48,7 @@ export function secureMedia(request: RtspRequest, announced: AnnouncedKeys | nul
   const theirs = told?.theirs ?? announced!.theirs; // one of them is there
   const isOldProfile = announced !== null && announced.ours.profile === theirs.keys.profile;
   const ours = isOldProfile ? announced.ours : (told?.ours ?? announced!.ours);
-  const media = new SrtpMedia(ours, theirs.keys);
-  for (const { ssrc, rollover } of theirs.sources) if (ssrc !== 0) media.receiver.setRollover(ssrc, rollover);
-  return media;
+  return srtpMedia(ours, theirs);
 }
 
 /** Tells our keys for the media of this address, and the SSRC of our reports: some look for keys by it. */
@@ -60,5 +58,5 @@ export function ourKeyField(
   ssrc: number,
   wallUs: number,
 ): readonly [string, string] {
-  return [KEY_FIELD, keyField(uri, keyData(keys, ssrc, 0, wallUs))];
+  return [KEY_FIELD, keyField(uri, keyData(keys, ssrc, wallUs))];
 }

@@ -1,6 +1,7 @@
 /** The requests of a publisher: ANNOUNCE, SETUP, RECORD, PAUSE (RFC 2326 sections 10.3, 10.4, 10.11), and its packets. */
 import { randomInt } from 'node:crypto';
 import type { SessionDetails } from '../../access/session-registry.ts';
+import { srtpDetails } from '../../client/rtsp/rtsp-srtp.ts';
 import type { Publication } from '../../media/publication.ts';
 import { makeStreamKey, type StreamKey } from '../../media/stream-key.ts';
 import { RtpIngest } from '../../packaging/rtp-ingest.ts';
@@ -10,9 +11,15 @@ import { RejectedError } from '../../util/errors.ts';
 import type { RtpMapping } from '../../wire/rtp/payload-format.ts';
 import { PAYLOAD_FORMATS } from '../../wire/rtp/payload-formats.ts';
 import { DEFAULT_REORDER_LIMITS } from '../../wire/rtp/reorder-buffer.ts';
+import { interleavedFrame } from '../../wire/rtsp/interleaved-frame.ts';
 import { VIA_FIELD } from '../../wire/rtsp/rtsp-fields.ts';
 import type { RtspRequest } from '../../wire/rtsp/rtsp-message.ts';
-import { type RtspTransport, serializeTransport, TRANSPORT } from '../../wire/rtsp/transport-header.ts';
+import {
+  isSecureProfile,
+  type RtspTransport,
+  serializeTransport,
+  TRANSPORT,
+} from '../../wire/rtsp/transport-header.ts';
 import { controlOf, rtpMappingsOf } from '../../wire/sdp/media-format.ts';
 import { attributeOf, parseSdp } from '../../wire/sdp/session-description.ts';
 import type { SrtpMedia } from '../../wire/srtp/srtp-media.ts';
@@ -24,7 +31,6 @@ import type { RtspSession } from './rtsp-session.ts';
 import {
   chooseChannels,
   chooseTransport,
-  isSecureProfile,
   kindOf,
   mayUseSrtp,
   type TransportKind,
@@ -38,7 +44,6 @@ const CHANNELS = 256;
 /** Name of a transport stream as payload (RFC 3555). */
 const TS_NAME = 'MP2T';
 const REPORT_EVERY_US = 5_000_000;
-const INTERLEAVED_MARK = 0x24;
 
 interface AnnouncedMedia {
   readonly control: string;
@@ -358,10 +363,7 @@ export class RtspPublisher {
       const plain = ingest.receiverReport(position, nowUs);
       const report = way.srtp === null ? plain : way.srtp.sealRtcp(plain);
       if (way.pair !== null) way.pair.sendRtcp(report);
-      else if (output.writable()) {
-        const head = Buffer.of(INTERLEAVED_MARK, way.rtcpChannel, report.length >> 8, report.length & 255);
-        output.write(Buffer.concat([head, report]));
-      }
+      else if (output.writable()) output.write(interleavedFrame(way.rtcpChannel, report));
     }
   }
 
@@ -388,7 +390,7 @@ export class RtspPublisher {
     }
     return {
       transport: kind,
-      ...this.srtpDetails(),
+      ...srtpDetails(this.secured()),
       packets,
       packets_lost: lost,
       damaged,
@@ -400,14 +402,6 @@ export class RtspPublisher {
 
   private secured(): readonly SrtpMedia[] {
     return this.media.flatMap(({ way }) => way?.srtp ?? []);
-  }
-
-  private srtpDetails(): SessionDetails {
-    const secured = this.secured();
-    const [first] = secured;
-    if (first === undefined) return {};
-    const refused = secured.reduce((sum, { receiver }) => sum + receiver.refused, 0);
-    return { srtp: first.sender.keys.profile.name, srtp_refused: refused };
   }
 
   /** Gives the name back. Idempotent. */

@@ -1,25 +1,41 @@
 /**
  * Where the shared RTP bytes of a stream go: every write holds whole packets, each behind `$`, a channel byte and a
  * 16-bit length (RFC 2326 section 10.12), on channel 2n for RTP and 2n + 1 for RTCP of the n-th carried track. A player
- * with all tracks on these channels gets them as they are; the sinks here are for the others.
+ * with all tracks on these channels gets them as they are; the sinks here are for the others. Packets of SRTP (RFC 3711)
+ * are sealed with the player's own keys; the shared bytes stay as they are.
  */
 import type { Sink } from '../../media/sink.ts';
+import { INTERLEAVED_HEADER_BYTES } from '../../wire/rtsp/interleaved-frame.ts';
+import { sealFrames } from '../../wire/rtsp/sealed-frames.ts';
+import type { SrtpSender } from '../../wire/srtp/srtp-sender.ts';
 import type { DatagramPair } from './rtsp-datagrams.ts';
 
-/** In front of every packet. */
-const PREFIX_BYTES = 4;
 /** What a start may hold back until the answer to PLAY is written. */
 const MAX_HELD_BYTES = 512 * 1024;
+const SLAB_BYTES = 256 * 1024;
 
-/** Tracks left out and other channel numbers: a copy per player. */
+/** Sealed datagrams of all players lie one behind the other; memory is never used twice, since sockets may keep it. */
+let slab = Buffer.allocUnsafeSlow(0);
+let used = 0;
+
+function makeRoom(bytes: number): void {
+  if (slab.length - used >= bytes) return;
+  slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes));
+  used = 0;
+}
+
+/** Tracks left out, other channel numbers, SRTP: a copy per player. */
 export class ChannelSink implements Sink {
   private readonly target: Sink;
   /** By channel of the feed: the player's, or -1. */
   private readonly channels: Int16Array;
+  /** By position of the track; null = as RTP/AVP. */
+  private readonly senders: readonly (SrtpSender | null)[];
 
-  constructor(target: Sink, channels: Int16Array) {
+  constructor(target: Sink, channels: Int16Array, senders: readonly (SrtpSender | null)[]) {
     this.target = target;
     this.channels = channels;
+    this.senders = senders;
   }
 
   writable(): boolean {
@@ -27,20 +43,8 @@ export class ChannelSink implements Sink {
   }
 
   write(bytes: Uint8Array): void {
-    const { channels } = this;
-    const copy = Buffer.allocUnsafe(bytes.length);
-    let used = 0;
-    for (let at = 0; at + PREFIX_BYTES <= bytes.length; ) {
-      const end = at + PREFIX_BYTES + ((bytes[at + 2]! << 8) | bytes[at + 3]!);
-      const channel = channels[bytes[at + 1]!]!;
-      if (channel >= 0) {
-        copy.set(bytes.subarray(at, end), used);
-        copy[used + 1] = channel;
-        used += end - at;
-      }
-      at = end;
-    }
-    if (used > 0) this.target.write(copy.subarray(0, used));
+    const copy = sealFrames(bytes, this.channels, this.senders);
+    if (copy.length > 0) this.target.write(copy);
   }
 
   end(reason: string): void {
@@ -48,39 +52,59 @@ export class ChannelSink implements Sink {
   }
 }
 
-/** One datagram per packet: views of the shared bytes. */
+/** How the datagrams of a track go. */
+export interface DatagramTrack {
+  readonly pair: DatagramPair;
+  /** Null = as RTP/AVP. */
+  readonly srtp: SrtpSender | null;
+}
+
+/** One datagram per packet: views of the shared bytes, or sealed. */
 export class DatagramSink implements Sink {
   /** By position of the track; null = not set up. */
-  private readonly pairs: readonly (DatagramPair | null)[];
+  private readonly tracks: readonly (DatagramTrack | null)[];
   private readonly onEnd: (reason: string) => void;
 
-  constructor(pairs: readonly (DatagramPair | null)[], onEnd: (reason: string) => void) {
-    this.pairs = pairs;
+  constructor(tracks: readonly (DatagramTrack | null)[], onEnd: (reason: string) => void) {
+    this.tracks = tracks;
     this.onEnd = onEnd;
   }
 
   writable(): boolean {
-    for (const pair of this.pairs) if (pair !== null && !pair.writable()) return false;
+    for (const track of this.tracks) if (track !== null && !track.pair.writable()) return false;
     return true;
   }
 
   write(bytes: Uint8Array): void {
-    const { pairs } = this;
-    for (let at = 0; at + PREFIX_BYTES <= bytes.length; ) {
+    const { tracks } = this;
+    for (let at = 0; at + INTERLEAVED_HEADER_BYTES <= bytes.length; ) {
       const channel = bytes[at + 1]!;
-      const start = at + PREFIX_BYTES;
+      const start = at + INTERLEAVED_HEADER_BYTES;
       at = start + ((bytes[at + 2]! << 8) | bytes[at + 3]!);
-      const pair = pairs[channel >> 1];
-      if (pair === undefined || pair === null) continue;
+      const track = tracks[channel >> 1];
+      if (track === undefined || track === null) continue;
+      const isRtcp = (channel & 1) !== 0;
       const packet = bytes.subarray(start, at);
-      if ((channel & 1) === 0) pair.sendRtp(packet);
-      else pair.sendRtcp(packet);
+      const sent = track.srtp === null ? packet : sealed(track.srtp, packet, isRtcp);
+      if (sent === null) continue;
+      if (isRtcp) track.pair.sendRtcp(sent);
+      else track.pair.sendRtp(sent);
     }
   }
 
   end(reason: string): void {
     this.onEnd(reason);
   }
+}
+
+/** Null when the packet cannot be sealed: the key is used up. */
+function sealed(srtp: SrtpSender, packet: Uint8Array, isRtcp: boolean): Buffer | null {
+  makeRoom(packet.length + srtp.rtpOverhead + srtp.rtcpOverhead);
+  const at = used;
+  const length = isRtcp ? srtp.protectRtcp(packet, slab, at) : srtp.protect(packet, slab, at);
+  if (length < 0) return null;
+  used += length;
+  return slab.subarray(at, at + length);
 }
 
 /** Whether the packets that are made now are those that the player was told of. */

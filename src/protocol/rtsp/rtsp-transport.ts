@@ -3,7 +3,7 @@
  * of RTSPS leave by UDP as SRTP alone; SRTP over plain RTSP would show its keys to everybody on the way.
  */
 import type { RtspRequest } from '../../wire/rtsp/rtsp-message.ts';
-import { parseTransport, type RtspTransport } from '../../wire/rtsp/transport-header.ts';
+import { isSecureProfile, parseTransport, type RtspTransport } from '../../wire/rtsp/transport-header.ts';
 
 export type TransportKind = 'tcp' | 'udp' | 'multicast';
 
@@ -21,11 +21,6 @@ export interface TransportRules {
 }
 
 const PROFILES = ['RTP/AVP', 'RTP/AVPF'];
-const SECURE_PROFILES = ['RTP/SAVP', 'RTP/SAVPF'];
-
-export function isSecureProfile(profile: string): boolean {
-  return SECURE_PROFILES.includes(profile);
-}
 
 export function mayUseSrtp({ srtp, secure }: Pick<TransportRules, 'srtp' | 'secure'>): boolean {
   return srtp === 'any' || (srtp !== 'off' && secure);

@@ -6,6 +6,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { ntpFraction, ntpSeconds } from '../rtp/ntp-time.ts';
+import { attributeOf, type SdpMedia, type SessionDescription } from '../sdp/session-description.ts';
+import { SrtpMedia } from '../srtp/srtp-media.ts';
 import {
   AEAD_AES_128_GCM,
   AEAD_AES_256_GCM,
@@ -24,8 +26,8 @@ import {
   serializeMikey,
 } from './mikey.ts';
 
-/** Name of the attribute, and of the header field. */
-export const KEY_ATTRIBUTE = 'key-mgmt';
+const KEY_ATTRIBUTE = 'key-mgmt';
+/** Name of the header field. */
 export const KEY_FIELD = 'KeyMgmt';
 
 const MAX_DATA_LENGTH = Math.ceil((MAX_MIKEY_BYTES * 4) / 3) + 4;
@@ -60,6 +62,11 @@ export function newSrtpKeys(profile: SrtpProfile): SrtpKeys {
     masterKey: randomBytes(profile.keyBytes),
     masterSalt: randomBytes(profile.saltBytes),
   };
+}
+
+/** Value of the attribute of a media or of the whole session; '' = there is none. */
+export function keyAttributeOf({ attributes }: SdpMedia, description: SessionDescription): string {
+  return attributeOf(attributes, KEY_ATTRIBUTE) ?? attributeOf(description.attributes, KEY_ATTRIBUTE) ?? '';
 }
 
 /** Value of the attribute; a string = why it cannot be used, as the end of a sentence. */
@@ -127,12 +134,22 @@ function profileOf(policy: MikeyPolicy | undefined): SrtpProfile | string {
   return 'are for a cipher that Sluice does not have (AES-CM-128 with HMAC-SHA1 and AES-GCM it has)';
 }
 
-/** Base64 of a MIKEY message with these keys. `ssrc`: 0 = not known. `wallUs`: microseconds since 1970. */
-export function keyData(keys: SrtpKeys, ssrc: number, rollover: number, wallUs: number): string {
+/** Both directions of a media whose sender told its keys. */
+export function srtpMedia(ours: SrtpKeys, { keys, sources }: ToldKeys): SrtpMedia {
+  const media = new SrtpMedia(ours, keys);
+  for (const { ssrc, rollover } of sources) if (ssrc !== 0) media.receiver.setRollover(ssrc, rollover);
+  return media;
+}
+
+/**
+ * Base64 of a MIKEY message with these keys, which nothing was sealed with so far. `ssrc`: 0 = not known. `wallUs`:
+ * microseconds since 1970.
+ */
+export function keyData(keys: SrtpKeys, ssrc: number, wallUs: number): string {
   const { profile, masterKey, masterSalt, mki = null } = keys;
   const message: MikeyMessage = {
     csbId: randomBytes(4).readUInt32BE(),
-    sources: [{ policy: 0, ssrc, rollover }],
+    sources: [{ policy: 0, ssrc, rollover: 0 }],
     ntpSeconds: ntpSeconds(wallUs),
     ntpFraction: ntpFraction(wallUs),
     random: randomBytes(RANDOM_BYTES),

@@ -9,7 +9,10 @@ export interface SessionField {
   readonly timeoutS: number;
 }
 
-/** What a forward of ours says in ANNOUNCE: ids of the servers that the stream came through, with commas. */
+/**
+ * Between servers of ours, with commas: the way of a stream, in ANNOUNCE of forwards and the answer to DESCRIBE; who asks
+ * for it, in DESCRIBE of pulls (see runtime/stream-loop.ts).
+ */
 export const VIA_FIELD = 'X-Sluice-Via';
 
 const DEFAULT_TIMEOUT_S = 60;

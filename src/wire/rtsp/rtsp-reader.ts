@@ -6,6 +6,7 @@
  * the tunnel's (see `rest`).
  */
 import { ProtocolError } from '../../util/errors.ts';
+import { INTERLEAVED_HEADER_BYTES, INTERLEAVED_MARK } from './interleaved-frame.ts';
 import { RtspHeaders, type RtspRequest, type RtspResponse } from './rtsp-message.ts';
 
 export interface RtspReaderOutput {
@@ -26,10 +27,8 @@ export const RTSP_LIMITS: RtspReaderLimits = { maxHeaderBytes: 16 * 1024, maxBod
 const MAX_HEADER_FIELDS = 128;
 /** Of bytes between messages that belong to none, since the last that did. */
 const MAX_STRAY_BYTES = 4096;
-const DOLLAR = 0x24;
 const LF = 0x0a;
 const CR = 0x0d;
-const FRAME_HEADER_BYTES = 4;
 const NO_BYTES = new Uint8Array(0);
 
 export class RtspReader {
@@ -71,7 +70,7 @@ export class RtspReader {
     while (at < bytes.length && !this.stopped) {
       if (this.waiting !== null) at = this.fillBody(bytes, at);
       else if (this.heldLength === 0) at = this.readFrom(bytes, at);
-      else if (this.held[0] === DOLLAR) at = this.fillFrame(bytes, at);
+      else if (this.held[0] === INTERLEAVED_MARK) at = this.fillFrame(bytes, at);
       else at = this.fillHeader(bytes, at);
     }
     if (this.stopped && at < bytes.length) this.remainder = Buffer.from(bytes.subarray(at));
@@ -82,8 +81,8 @@ export class RtspReader {
     let at = start;
     while (at < bytes.length && !this.stopped && this.waiting === null) {
       const first = bytes[at]!;
-      if (first === DOLLAR) {
-        const payload = at + FRAME_HEADER_BYTES;
+      if (first === INTERLEAVED_MARK) {
+        const payload = at + INTERLEAVED_HEADER_BYTES;
         const end = payload <= bytes.length ? payload + ((bytes[at + 2]! << 8) | bytes[at + 3]!) : Infinity;
         if (end > bytes.length) return this.hold(bytes, at);
         this.strayInRow = 0;
@@ -127,19 +126,19 @@ export class RtspReader {
 
   private fillFrame(bytes: Uint8Array, start: number): number {
     let at = start;
-    if (this.heldLength < FRAME_HEADER_BYTES) {
-      const end = Math.min(bytes.length, at + FRAME_HEADER_BYTES - this.heldLength);
+    if (this.heldLength < INTERLEAVED_HEADER_BYTES) {
+      const end = Math.min(bytes.length, at + INTERLEAVED_HEADER_BYTES - this.heldLength);
       this.append(bytes, at, end);
       at = end;
-      if (this.heldLength < FRAME_HEADER_BYTES) return at;
+      if (this.heldLength < INTERLEAVED_HEADER_BYTES) return at;
     }
-    const size = FRAME_HEADER_BYTES + ((this.held[2]! << 8) | this.held[3]!);
+    const size = INTERLEAVED_HEADER_BYTES + ((this.held[2]! << 8) | this.held[3]!);
     const end = Math.min(bytes.length, at + size - this.heldLength);
     this.append(bytes, at, end);
     if (this.heldLength === size) {
       this.heldLength = 0;
       this.strayInRow = 0;
-      this.output.interleaved(this.held[1]!, this.held.subarray(FRAME_HEADER_BYTES, size));
+      this.output.interleaved(this.held[1]!, this.held.subarray(INTERLEAVED_HEADER_BYTES, size));
     }
     return end;
   }
@@ -159,7 +158,7 @@ export class RtspReader {
   }
 
   private checkHeldHeader(): void {
-    if (this.held[0] === DOLLAR) return;
+    if (this.held[0] === INTERLEAVED_MARK) return;
     if (this.heldLength > this.limits.maxHeaderBytes)
       throw new ProtocolError('rtsp.header-too-big', this.heldLength);
     // The end may be split: `LF CR` so far.

@@ -1,12 +1,13 @@
-/** Interleaved frames (RFC 2326 section 10.12) of RTP and RTCP as SRTP and SRTCP: a copy, as what comes in is shared. */
+/**
+ * Interleaved frames (RFC 2326 section 10.12) for one peer: on its channels, and as SRTP and SRTCP where it has these. A copy,
+ * as what comes in is shared.
+ */
 import type { SrtpSender } from '../srtp/srtp-sender.ts';
-
-const PREFIX_BYTES = 4;
-const MARK = 0x24;
+import { INTERLEAVED_HEADER_BYTES, writeInterleavedHeader } from './interleaved-frame.ts';
 
 /**
  * `bytes`: whole frames, channel 2n for RTP and 2n + 1 for RTCP of the n-th track. `channels`: by channel, the one to
- * write instead, -1 = leave out. `senders`: by track, null = as it is. A packet that cannot be sealed is left out.
+ * write instead, -1 = leave out. `senders`: by track, null or none = as it is. A packet that cannot be sealed is left out.
  */
 export function sealFrames(
   bytes: Uint8Array,
@@ -15,19 +16,22 @@ export function sealFrames(
 ): Buffer {
   const out = Buffer.allocUnsafe(roomFor(bytes, senders));
   let length = 0;
-  for (let at = 0; at + PREFIX_BYTES <= bytes.length; ) {
+  for (let at = 0; at + INTERLEAVED_HEADER_BYTES <= bytes.length; ) {
     const from = bytes[at + 1]!;
-    const start = at + PREFIX_BYTES;
+    const start = at + INTERLEAVED_HEADER_BYTES;
     at = start + ((bytes[at + 2]! << 8) | bytes[at + 3]!);
     const channel = channels[from]!;
     if (channel < 0) continue;
-    const packetLength = put(bytes.subarray(start, at), from, senders, out, length + PREFIX_BYTES);
+    const packetLength = put(
+      bytes.subarray(start, at),
+      from,
+      senders,
+      out,
+      length + INTERLEAVED_HEADER_BYTES,
+    );
     if (packetLength < 0) continue;
-    out[length] = MARK;
-    out[length + 1] = channel;
-    out[length + 2] = packetLength >> 8;
-    out[length + 3] = packetLength;
-    length += PREFIX_BYTES + packetLength;
+    writeInterleavedHeader(out, length, channel, packetLength);
+    length += INTERLEAVED_HEADER_BYTES + packetLength;
   }
   return out.subarray(0, length);
 }
@@ -48,10 +52,11 @@ function put(
 
 function roomFor(bytes: Uint8Array, senders: readonly (SrtpSender | null)[]): number {
   let room = bytes.length;
-  for (let at = 0; at + PREFIX_BYTES <= bytes.length; ) {
+  if (senders.length === 0) return room;
+  for (let at = 0; at + INTERLEAVED_HEADER_BYTES <= bytes.length; ) {
     const srtp = senders[bytes[at + 1]! >> 1] ?? null;
     if (srtp !== null) room += Math.max(srtp.rtpOverhead, srtp.rtcpOverhead);
-    at += PREFIX_BYTES + ((bytes[at + 2]! << 8) | bytes[at + 3]!);
+    at += INTERLEAVED_HEADER_BYTES + ((bytes[at + 2]! << 8) | bytes[at + 3]!);
   }
   return room;
 }

@@ -46,6 +46,13 @@ export const TRANSPORT: RtspTransport = {
   ssrc: -1,
 };
 
+const SECURE_PROFILES = ['RTP/SAVP', 'RTP/SAVPF'];
+
+/** SRTP (RFC 3711). `profile` also as a description has it. */
+export function isSecureProfile(profile: string): boolean {
+  return SECURE_PROFILES.includes(profile);
+}
+
 /** All alternatives of the header; several headers are to be joined with commas. */
 export function parseTransport(text: string): RtspTransport[] {
   const alternatives: RtspTransport[] = [];

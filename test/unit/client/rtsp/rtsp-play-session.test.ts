@@ -672,7 +672,7 @@ test('rtsp play: shows what was lost', () => {
 const SECURE_URL = 'rtsps://10.0.0.9/cam';
 const SERVER_KEYS = srtpKeys(AES128_CM_SHA1_80, 21);
 const OTHER_KEYS = srtpKeys(AES128_CM_SHA1_80, 22);
-const attribute = (keys: SrtpKeys) => `a=key-mgmt:mikey ${keyData(keys, 0, 0, 1)}`;
+const attribute = (keys: SrtpKeys) => `a=key-mgmt:mikey ${keyData(keys, 0, 1)}`;
 const secure = (line: string) =>
   ONE.replace('RTP/AVP 8', 'RTP/SAVP 8').replace('a=control:trackID=0', `${line}\r\na=control:trackID=0`);
 const SAVP = 'RTP/SAVP;unicast;client_port=40000-40001;server_port=6000-6001';
@@ -698,7 +698,7 @@ for (const where of ['the description', 'the session', 'the answer to SETUP'] as
     assert.equal(asked.headers.get('Transport'), 'RTP/SAVP;unicast;client_port=40000-40001');
     const ours = readKeyField(asked.headers.get('KeyMgmt')) as ToldKeys;
     assert.deepEqual(ours.sources, [{ policy: 0, ssrc: SSRC, rollover: 0 }]);
-    const field = `KeyMgmt: ${keyField('x', keyData(SERVER_KEYS, 0, 0, 1))}`;
+    const field = `KeyMgmt: ${keyField('x', keyData(SERVER_KEYS, 0, 1))}`;
     world.server.answer(200, [
       'Session: abc',
       `Transport: ${SAVP}`,

@@ -36,17 +36,9 @@ test('transport feedback: what is written is read again, for every pattern of lo
 
 test('transport feedback: vectors of one bit, as browsers write them', () => {
   // Base 10, five packets, reference 1 (64 ms), one-bit vector 1 0 1 1 0, three small deltas.
-  const bytes = Buffer.from('afcd00060000000100000002000a000500000103ac000408040000', 'hex');
-  const whole = Buffer.alloc(28);
-  bytes.copy(whole);
-  whole.writeUInt16BE(6, 2);
+  const bytes = Buffer.from('8fcd00060000000100000002000a000500000103ac00040804000000', 'hex');
   const feedback = new TransportFeedback();
-  whole[22] = 4;
-  whole[23] = 8;
-  whole[24] = 4;
-  whole.writeUInt16BE(0x8000 | (0b10110 << 9), 20);
-  whole[0] = 0x8f;
-  assert.ok(feedback.parse(whole));
+  assert.ok(feedback.parse(bytes));
   assert.deepEqual([...feedback.arrivalUs.subarray(0, 5)], [65_000, Number.NaN, 67_000, 68_000, Number.NaN]);
 });
 
