@@ -22,9 +22,8 @@ const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'w
 /** Tests without sockets: many files share a process, which costs more than most of them take. */
 const IN_ONE_PROCESS = new Set(['unit', 'conformance', 'session']);
 const ONE_AT_A_TIME = new Set([...IN_ONE_PROCESS, 'interop', 'soak']);
-/** Files of `interop` by lane, each with one file at a time: browsers that measure time, the long matrix and WebRTC, all others. */
-const INTEROP_LANES = [/http-ways|pages/, /publish-matrix|webrtc/];
-const PATIENT_LANE = 1;
+/** Files of `interop` by lanes of like length, each with one file at a time; all others are one more lane. */
+const INTEROP_LANES = [/http-ways|interop.pages/, /publish-matrix|webrtc|standby|vod/];
 const STATIC = [
   ['types', bin('tsc'), ['-p', 'tsconfig.json']],
   ['lint', bin('biome'), ['ci', '--colors=off', '--diagnostic-level=warn', '--error-on-warnings', '.']],
@@ -96,7 +95,7 @@ async function runTests(files, name) {
         : [files];
   const concurrency = ONE_AT_A_TIME.has(name) ? 1 : name === 'integration' ? 3 : 2;
   const ran = await Promise.all(
-    lanes.map((lane, at) => (lane.length > 0 ? runLane(lane, name, concurrency, at) : null)).filter(Boolean),
+    lanes.filter((lane) => lane.length > 0).map((lane) => runLane(lane, name, concurrency)),
   );
   const sum = (what) => ran.reduce((total, lane) => total + lane[what], 0);
   const [passed, failed, skipped] = [sum('passed'), sum('failed'), sum('skipped')];
@@ -107,31 +106,25 @@ async function runTests(files, name) {
   return { ok: ran.every(({ ok }) => ok), note, output: ran.map(({ output }) => output).join('') };
 }
 
-function runLane(files, name, concurrency, lane) {
+function runLane(files, name, concurrency) {
   const flags = [
     '--test',
     '--test-reporter=tap',
     `--test-concurrency=${concurrency}`,
-    // Of a file as of a test: the long forms of fuzz and soak take their time.
-    `--test-timeout=${name === 'soak' || (all && name === 'fuzz') ? 3_600_000 : 240_000}`,
+    // Of a file as of a test: the long forms take their time.
+    `--test-timeout=${all ? 3_600_000 : 240_000}`,
     '--expose-gc',
     ...(IN_ONE_PROCESS.has(name) ? ['--experimental-test-isolation=none'] : []),
   ];
   return new Promise((resolve) => {
-    // What measures time comes before what only counts.
-    const isPatient = name === 'interop' && lane === PATIENT_LANE && process.platform !== 'win32';
-    const child = spawn(
-      isPatient ? 'nice' : node,
-      [...(isPatient ? ['-n', '10', node] : []), ...flags, ...files],
-      {
-        cwd: root,
-        env: {
-          ...process.env,
-          FUZZ_SECONDS: process.env.FUZZ_SECONDS ?? (all ? '20' : '0.3'),
-          ...(all ? { SLUICE_TEST_ALL: '1' } : {}),
-        },
+    const child = spawn(node, [...flags, ...files], {
+      cwd: root,
+      env: {
+        ...process.env,
+        FUZZ_SECONDS: process.env.FUZZ_SECONDS ?? (all ? '20' : '0.3'),
+        ...(all ? { SLUICE_TEST_ALL: '1' } : {}),
       },
-    );
+    });
     let output = '';
     child.stdout.on('data', (bytes) => {
       output += bytes;
