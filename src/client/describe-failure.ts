@@ -13,6 +13,11 @@ const CERTIFICATE_CODES: ReadonlySet<string> = new Set([
   'ERR_TLS_CERT_ALTNAME_INVALID',
 ]);
 
+/** Whether a sentence of `describeFailure` says so: then there is a setting that helps. */
+export function isUntrusted(sentence: string): boolean {
+  return /certificate of .* is not trusted/.test(sentence);
+}
+
 /** `code` is that of Node's error, or its message when it has none. */
 export function describeFailure(code: string, host: string, port: number): string {
   const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;

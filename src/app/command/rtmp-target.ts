@@ -1,5 +1,5 @@
 /** The stream that `sluice push` publishes on an RTMP server. */
-import { describeFailure } from '../../client/describe-failure.ts';
+import { describeFailure, isUntrusted } from '../../client/describe-failure.ts';
 import { RtmpClient, type RtmpClientEnd } from '../../client/rtmp/rtmp-client.ts';
 import type { FeedEncoder, FeedSource } from '../../media/feed.ts';
 import { Frame } from '../../media/frame.ts';
@@ -91,9 +91,7 @@ export class RtmpTarget implements PlaybackOutput {
       over: `${address} ended the stream: ${text}`,
       protocol: `${address} sends what is no RTMP (${text})`,
     };
-    const hint = /certificate .* is not trusted/.test(reasons[kind])
-      ? '; --insecure takes it all the same'
-      : '';
+    const hint = isUntrusted(reasons[kind]) ? '; --insecure takes it all the same' : '';
     const code = this.encoder === null ? EXIT_TARGET : EXIT_BROKEN;
     this.onBroken(new CommandError(code, sentence(reasons[kind] + hint)));
   }

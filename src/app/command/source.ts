@@ -1,4 +1,5 @@
 /** A file or a URL as what the sub-commands read from. */
+import { isUntrusted } from '../../client/describe-failure.ts';
 import { isPullUrl, type PullOptions } from '../../client/pull.ts';
 import { PullError, PullSupply } from '../../client/pull-supply.ts';
 import { FileSupply } from '../../media-file/file-supply.ts';
@@ -99,9 +100,7 @@ class NamedSupply implements FrameSupply {
       return await this.supply.read();
     } catch (error) {
       if (!(error instanceof PullError)) throw error;
-      const hint = /certificate .* is not trusted/.test(error.message)
-        ? '; --insecure takes it all the same'
-        : '';
+      const hint = isUntrusted(error.message) ? '; --insecure takes it all the same' : '';
       throw new CommandError(
         error.kind === 'failed' ? EXIT_SOURCE : EXIT_BROKEN,
         sentence(`${this.url}: ${error.message}${hint}`),

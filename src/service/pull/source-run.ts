@@ -2,6 +2,7 @@
  * One attempt with one source: opened, published under the stream's name with its first frame, ended. The name is not
  * held before and not afterwards, so that nobody else is kept out of it by a source that gives nothing.
  */
+import { isUntrusted } from '../../client/describe-failure.ts';
 import type { Pull, PullDetails, PullEnd, PullHandlers, PullOptions } from '../../client/pull.ts';
 import type { Frame } from '../../media/frame.ts';
 import type { OnDemandSource } from '../../media/on-demand.ts';
@@ -200,7 +201,8 @@ export class SourceRun implements PullHandlers {
   private end(reason: string): void {
     if (this.isEnded) return;
     this.close(reason);
-    this.options.onEnd(this, withoutSecrets(reason, this.options.url));
+    const hint = isUntrusted(reason) ? '; verify="off" of the source takes it all the same' : '';
+    this.options.onEnd(this, withoutSecrets(reason, this.options.url) + hint);
   }
 
   /** `onEnd` is not called. May be called twice. */

@@ -1,6 +1,7 @@
 /** Pulled streams on a fake clock: which source is tried when, waits, fail-over, return, viewers that wait. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { describeFailure } from '../../../../src/client/describe-failure.ts';
 import type { PullEnd, PullHandlers } from '../../../../src/client/pull.ts';
 import { FRAME_DISCONTINUITY, FRAME_KEY, Frame } from '../../../../src/media/frame.ts';
 import type { StreamRules } from '../../../../src/media/stream-hub.ts';
@@ -183,6 +184,16 @@ describe('pull channel', () => {
     assert.equal(w.channel.lastError, 'nothing listens at rtmp://host/0');
     assert.doesNotMatch(JSON.stringify(w.lines), /secret/);
     assert.equal(w.hub.find(KEY.text), undefined, 'the name is not held');
+  });
+
+  test('a certificate that is not trusted: the cause says what to do', () => {
+    const w = new World(1);
+    w.channel.open();
+    w.last.end(describeFailure('DEPTH_ZERO_SELF_SIGNED_CERT', 'cam.example', 322), 'failed');
+    assert.equal(
+      w.channel.lastError,
+      'the certificate of cam.example:322 is not trusted (DEPTH_ZERO_SELF_SIGNED_CERT); verify="off" of the source takes it all the same',
+    );
   });
 
   test('three sources: the order of preference, then the next ones after a loss; the viewer stays', () => {
