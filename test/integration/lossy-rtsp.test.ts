@@ -275,7 +275,11 @@ test('5 % loss, 2 % reordered, 1 % twice: degrades, is counted, recovers', async
   playerLog.assertDegraded('played by RTSP');
   assert.ok(playerLog.video[0]!.isKey, 'a player begins with a key frame');
 
-  const lostOnTheWay = throughPush.relays.reduce((sum, { toTarget }) => sum + toTarget.lost, 0);
+  // On a busy machine what was overtaken may come when it is not waited for any more.
+  const lostOnTheWay = throughPush.relays.reduce(
+    (sum, { toTarget }) => sum + toTarget.lost + toTarget.reordered,
+    0,
+  );
   assert.ok(rtspDetails['packets_lost']! > 10, JSON.stringify(rtspDetails));
   assert.ok(rtspDetails['packets_lost']! <= lostOnTheWay, JSON.stringify(rtspDetails));
   assert.ok(rtspDetails['frames_dropped']! > 10, JSON.stringify(rtspDetails));
