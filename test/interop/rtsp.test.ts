@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ClipPublisher } from '../support/clip-publisher.ts';
 import { type ClipSpec, makeClip, playUrl, publishClip, readSeen, type Seen } from '../support/node-av.ts';
+import { onceMore } from '../support/once-more.ts';
 import { missing, NODE_AV_MISSING, run, start } from '../support/programs.ts';
 import { TestServer } from '../support/test-server.ts';
 
@@ -121,24 +122,25 @@ function assertPlayed(seen: Seen, published: Seen): void {
 
 describe('ffmpeg of the system', { concurrency: 3, skip: missing('ffmpeg', 'ffprobe') }, () => {
   for (const way of ['tcp', 'udp']) {
-    test(`plays by ${way}: everything is decoded`, async () => {
-      const args = [
-        '-v',
-        'error',
-        '-xerror',
-        '-rtsp_transport',
-        way,
-        '-i',
-        rtsp('cam'),
-        '-t',
-        '2',
-        '-f',
-        'null',
-        '-',
-      ];
-      const { code, err } = await run('ffmpeg', args);
-      assert.equal(code, 0, err);
-    });
+    test(`plays by ${way}: everything is decoded`, (t) =>
+      onceMore(t, async () => {
+        const args = [
+          '-v',
+          'error',
+          '-xerror',
+          '-rtsp_transport',
+          way,
+          '-i',
+          rtsp('cam'),
+          '-t',
+          '2',
+          '-f',
+          'null',
+          '-',
+        ];
+        const { code, err } = await run('ffmpeg', args);
+        assert.equal(code, 0, err);
+      }));
 
     test(`publishes by ${way}`, async () => {
       const args = ['-v', 'error', '-re', '-stream_loop', '-1', '-i', CLIP, '-t', '5', '-c', 'copy'];
@@ -199,12 +201,13 @@ describe('ffmpeg of the system', { concurrency: 3, skip: missing('ffmpeg', 'ffpr
 
 describe('GStreamer of the system', { concurrency: 2, skip: missing('gst-launch-1.0') }, () => {
   for (const way of ['tcp', 'udp']) {
-    test(`plays by ${way}`, async () => {
-      const source = ['rtspsrc', `location=${rtsp('cam')}`, `protocols=${way}`, 'latency=200'];
-      const rest = ['!', 'rtph264depay', '!', 'h264parse', '!', 'fakesink', 'num-buffers=50'];
-      const { code, err } = await run('gst-launch-1.0', ['-q', ...source, ...rest]);
-      assert.equal(code, 0, err);
-    });
+    test(`plays by ${way}`, (t) =>
+      onceMore(t, async () => {
+        const source = ['rtspsrc', `location=${rtsp('cam')}`, `protocols=${way}`, 'latency=200'];
+        const rest = ['!', 'rtph264depay', '!', 'h264parse', '!', 'fakesink', 'num-buffers=50'];
+        const { code, err } = await run('gst-launch-1.0', ['-q', ...source, ...rest]);
+        assert.equal(code, 0, err);
+      }));
 
     test(`publishes by ${way}`, { skip: NO_CLIENT_SINK }, async () => {
       const name = `gst-${way}`;

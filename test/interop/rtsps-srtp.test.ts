@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { makeSelfSignedCertificate } from '../../src/crypto/self-signed-certificate.ts';
 import { ClipPublisher } from '../support/clip-publisher.ts';
+import { onceMore } from '../support/once-more.ts';
 import { missing, type Running, run, start } from '../support/programs.ts';
 import { Pulled } from '../support/pulled.ts';
 import { TestServer } from '../support/test-server.ts';
@@ -52,22 +53,23 @@ describe('GStreamer as player and publisher', { concurrency: 2, skip: noClient }
       .some(({ fields }) => fields['transport'] === transport && fields['srtp'] === PROFILE);
 
   for (const way of ['udp', 'tcp']) {
-    test(`plays by ${way}`, async () => {
-      const source = ['rtspsrc', `location=${rtsps('cam')}`, `protocols=${way}`, 'latency=200'];
-      const rest = [
-        'tls-validation-flags=0',
-        '!',
-        'rtph264depay',
-        '!',
-        'h264parse',
-        '!',
-        'fakesink',
-        'num-buffers=50',
-      ];
-      const { code, err } = await run('gst-launch-1.0', ['-q', ...source, ...rest]);
-      assert.equal(code, 0, err);
-      assert.ok(started('rtsp.play-start', way), 'it was SRTP');
-    });
+    test(`plays by ${way}`, (t) =>
+      onceMore(t, async () => {
+        const source = ['rtspsrc', `location=${rtsps('cam')}`, `protocols=${way}`, 'latency=200'];
+        const rest = [
+          'tls-validation-flags=0',
+          '!',
+          'rtph264depay',
+          '!',
+          'h264parse',
+          '!',
+          'fakesink',
+          'num-buffers=50',
+        ];
+        const { code, err } = await run('gst-launch-1.0', ['-q', ...source, ...rest]);
+        assert.equal(code, 0, `${err} ${server.lines.map((line) => JSON.stringify(line)).join('\n')}`);
+        assert.ok(started('rtsp.play-start', way), 'it was SRTP');
+      }));
 
     test(`publishes by ${way}`, async () => {
       const name = `gst-${way}`;

@@ -71,8 +71,10 @@ async function freeUdpPort(): Promise<number> {
   return port;
 }
 
+type Fed = Pick<Running, 'done' | 'stop'>;
+
 /** Feeds the clip to a program's standard input about as fast as it plays. */
-function startFed(command: string, args: readonly string[]): Running {
+function startFed(command: string, args: readonly string[]): Fed {
   const child = spawn(
     'sh',
     ['-c', `ffmpeg ${QUIET.join(' ')} -re -i ${clip} -c copy -f mpegts - | ${command} "$@"`, 'sh', ...args],
@@ -89,7 +91,7 @@ function startFed(command: string, args: readonly string[]): Running {
   };
   const timer = setTimeout(stop, LIMIT_MS);
   void done.then(() => clearTimeout(timer));
-  return { child, done, stop };
+  return { done, stop };
 }
 
 /** What a program writes to its standard output, until there is enough. */
@@ -115,11 +117,11 @@ interface Program {
   readonly name: string;
   readonly skip: string | false;
   /** Publishes the clip to an address. */
-  publish(url: string, key: KeyBytes): Running;
+  publish(url: string, key: KeyBytes): Fed;
   /** Plays an address for about a second; fails when nothing comes. */
   play(url: string, key: KeyBytes): Promise<void>;
   /** Sends the clip to whoever calls the port. */
-  serve(port: number, key: KeyBytes): Running;
+  serve(port: number, key: KeyBytes): Fed;
 }
 
 function assertTs(bytes: Buffer, what: string): void {

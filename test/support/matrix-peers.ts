@@ -180,8 +180,7 @@ export function isEndedWell({ code }: Ran): boolean {
 }
 
 function endedBySignal(running: Running): Publishing {
-  const { done, child } = running;
-  return { done, end: () => void child.kill('SIGINT'), stop: () => running.stop() };
+  return { done: running.done, end: () => running.interrupt(), stop: () => running.stop() };
 }
 
 /** Sends a clip at the speed of its timestamps. `folder` takes what has to be made for it. */

@@ -2,14 +2,14 @@
  * A small ffmpeg, copying only, on FFmpeg 8's libraries (node-av), run as a child process:
  *   copy [-re] IN OUT FORMAT [NAME=VALUE...]   every packet of IN goes to OUT unchanged, with these options; SIGINT ends
  *                                 it in good order before the end of IN
- *   probe URL SECONDS             what SECONDS of each track of a URL hold
+ *   probe SECONDS URL...          what SECONDS of each track of these URLs hold, at once, as `all`: one result for each
  *   watch SECONDS LIMIT NAME=URL...   SECONDS of each track of several URLs at once, for no longer than LIMIT; digests
  *                                 of packets in one form (packet-form.mjs); of sound the packets themselves too (base64):
  *                                 G.711 in `bytes`, other codecs in `sound` with what a decoder needs
  * An rtsp(s) URL may end in #tcp or #udp.
  *   encode VIDEO AUDIO SECONDS OUT FORMAT   test pictures and a tone; `none` leaves one out
- * The last line of the output is JSON: { streams: [{ codec, packets: [sha1 of the data...], dts, pts, key }] }; that of
- * watch has one of these by NAME.
+ * The last line of the output is JSON: { streams: [{ codec, packets: [sha1 of the data...], dts, pts, key }] }, that of
+ * copy for what was sent; that of watch has one of these by NAME.
  */
 import { createHash } from 'node:crypto';
 import { Decoder, Demuxer, Encoder, FilterAPI, Log, Muxer } from 'node-av';
@@ -32,13 +32,12 @@ const NO_TIME = -(2n ** 63n);
 Log.setLevel(AV_LOG_ERROR);
 
 const [action, ...args] = process.argv.slice(2);
-const streams = [];
 let isInterrupted = false;
 process.on('SIGINT', () => {
   isInterrupted = true;
 });
 
-function record(packet, timeBase) {
+function record(streams, packet, timeBase) {
   const seen = streams[packet.streamIndex];
   // FFmpeg knows no time of the first picture of an RTSP stream with B-frames.
   const seconds = (time) => (time === NO_TIME ? Number.NaN : (Number(time) * timeBase.num) / timeBase.den);
@@ -51,6 +50,7 @@ function record(packet, timeBase) {
 }
 
 function describe(input) {
+  const streams = [];
   for (const stream of input.streams) {
     const { codecpar } = stream;
     streams[stream.index] = {
@@ -63,6 +63,7 @@ function describe(input) {
       keys: [],
     };
   }
+  return streams;
 }
 
 /** FFmpeg's options for an address, and the address without what only we know. */
@@ -76,7 +77,7 @@ function addressOf(url) {
 
 async function copy(paced, from, to, format, ...pairs) {
   const input = await Demuxer.open(from);
-  describe(input);
+  const streams = describe(input);
   for (const stream of input.streams) stream.codecpar.codecTag = 0;
   const target = addressOf(to);
   const options = { ...target.options, ...Object.fromEntries(pairs.map(splitPair)) };
@@ -85,7 +86,7 @@ async function copy(paced, from, to, format, ...pairs) {
   const started = Date.now();
   for await (const packet of input.packets()) {
     if (!packet || isInterrupted) break;
-    const at = record(packet, input.streams[packet.streamIndex].timeBase);
+    const at = record(streams, packet, input.streams[packet.streamIndex].timeBase);
     const early = at * 1000 - (Date.now() - started);
     if (paced && early > 2) await new Promise((done) => setTimeout(done, early));
     await output.writePacket(packet, index.get(packet.streamIndex));
@@ -93,6 +94,7 @@ async function copy(paced, from, to, format, ...pairs) {
   }
   await output.close();
   await input.close();
+  return { streams };
 }
 
 /** At the first `=`: an address has some of its own. */
@@ -109,13 +111,13 @@ function openInput(from) {
 
 async function probe(from, seconds) {
   const input = await openInput(from);
-  describe(input);
+  const streams = describe(input);
   const begins = input.streams.map(() => null);
   const spans = input.streams.map(() => 0);
   for await (const packet of input.packets()) {
     if (!packet) break;
     const { streamIndex } = packet;
-    const at = record(packet, input.streams[streamIndex].timeBase);
+    const at = record(streams, packet, input.streams[streamIndex].timeBase);
     packet.free();
     if (Number.isNaN(at)) continue;
     begins[streamIndex] ??= at;
@@ -124,6 +126,7 @@ async function probe(from, seconds) {
     if (spans.every((span) => span > seconds)) break;
   }
   await input.close();
+  return { streams };
 }
 
 const CODECS = new Map([
@@ -257,12 +260,19 @@ function answer(seen, code) {
   process.stdout.write(`${JSON.stringify(seen)}\n`, () => process.exit(code));
 }
 
+const failure = (error) => ({ error: String(error?.message ?? error), streams: [] });
+
 try {
   if (action === 'watch') answer(await watch(Number(args[0]), Number(args[1]), args.slice(2)), 0);
-  else if (action === 'copy') await copy(args[0] === '-re', ...args.slice(args[0] === '-re' ? 1 : 0));
-  else if (action === 'probe') await probe(args[0], Number(args[1]));
-  else await encode(args[0], args[1], Number(args[2]), args[3], args[4]);
-  if (action !== 'watch') answer({ streams }, 0);
+  else if (action === 'copy')
+    answer(await copy(args[0] === '-re', ...args.slice(args[0] === '-re' ? 1 : 0)), 0);
+  else if (action === 'probe') {
+    const [seconds, ...urls] = args;
+    answer({ all: await Promise.all(urls.map((url) => probe(url, Number(seconds)).catch(failure))) }, 0);
+  } else {
+    await encode(args[0], args[1], Number(args[2]), args[3], args[4]);
+    answer({ streams: [] }, 0);
+  }
 } catch (error) {
-  answer({ error: String(error?.message ?? error), streams }, 1);
+  answer(failure(error), 1);
 }

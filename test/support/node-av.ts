@@ -60,15 +60,30 @@ export function publishClip(path: string, url: string, limitMs = 30_000): Runnin
 }
 
 export async function playUrl(url: string, seconds: number): Promise<Seen> {
-  const { out, err } = await run(process.execPath, [SCRIPT, 'probe', url, String(seconds)]);
-  return readSeen(out, err);
+  const [seen] = await playUrls([url], seconds);
+  return seen!; // one for each
 }
 
-/** The last line of the script's output. */
+/** Several addresses at once. */
+export async function playUrls(urls: readonly string[], seconds: number): Promise<readonly Seen[]> {
+  const { out, err } = await run(process.execPath, [SCRIPT, 'probe', String(seconds), ...urls]);
+  const answer = lastLineOf(out) as { all?: readonly Seen[] } | null;
+  return answer?.all ?? urls.map(() => ({ streams: [], error: noAnswer(out, err) }));
+}
+
+/** What the script says that it sent. */
 export function readSeen(out: string, err: string): Seen {
+  return (lastLineOf(out) as Seen | null) ?? { streams: [], error: noAnswer(out, err) };
+}
+
+function lastLineOf(out: string): unknown {
   try {
-    return JSON.parse(out.trim().split('\n').at(-1) ?? '') as Seen;
+    return JSON.parse(out.trim().split('\n').at(-1) ?? '');
   } catch {
-    return { streams: [], error: `no answer: ${out.slice(-300)} ${err.slice(-300)}` };
+    return null;
   }
+}
+
+function noAnswer(out: string, err: string): string {
+  return `no answer: ${out.slice(-300)} ${err.slice(-300)}`;
 }

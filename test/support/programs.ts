@@ -41,6 +41,8 @@ export const NODE_AV_MISSING = existsSync(
 export interface Running {
   readonly child: ChildProcess;
   readonly done: Promise<Ran>;
+  /** As a person at the terminal does: programs end in good order. */
+  interrupt(): void;
   stop(): void;
 }
 
@@ -68,7 +70,12 @@ export function start(command: string, args: readonly string[], timeoutMs = 30_0
       resolve({ code, out, err });
     });
   });
-  return { child, done, stop: () => void child.kill('SIGTERM') };
+  return {
+    child,
+    done,
+    interrupt: () => void child.kill('SIGINT'),
+    stop: () => void child.kill('SIGTERM'),
+  };
 }
 
 export function run(command: string, args: readonly string[], timeoutMs = 30_000): Promise<Ran> {
