@@ -5,9 +5,6 @@
 import type { TransportAddress } from '../ice/transport-address.ts';
 import { RtcListenError, RtcSockets } from './rtc-sockets.ts';
 
-/** The number that IPv4 got may be taken in IPv6. */
-const TRIES = 4;
-
 export class RtcCallPort {
   /** What comes; valid during the call only. */
   onPacket: ((bytes: Uint8Array, from: TransportAddress) => void) | null = null;
@@ -21,30 +18,25 @@ export class RtcCallPort {
 
   /** Its number; 0 when it was closed meanwhile or cannot be had. */
   async open(hosts: readonly string[]): Promise<number> {
-    let cause = '';
-    for (let tries = 0; tries < TRIES && !this.closed; tries++) {
-      const sockets = new RtcSockets({
-        onPacket: (bytes, from) => this.onPacket?.(bytes, from),
-        onTcpClosed: () => undefined,
-        onTrouble: this.onTrouble,
-      });
-      try {
-        await sockets.open(hosts, 0, false);
-        if (this.isClosed) sockets.close();
-        else this.sockets = sockets;
-        return this.isClosed ? 0 : sockets.port;
-      } catch (error) {
-        sockets.close();
-        if (!(error instanceof RtcListenError)) throw error;
-        cause = error.message;
-      }
+    const sockets = new RtcSockets({
+      onPacket: (bytes, from) => this.onPacket?.(bytes, from),
+      onTcpClosed: () => undefined,
+      onTrouble: this.onTrouble,
+    });
+    try {
+      await sockets.open(hosts, 0, false);
+    } catch (error) {
+      sockets.close();
+      if (!(error instanceof RtcListenError)) throw error;
+      if (!this.closed) this.onTrouble('webrtc.call-port', error.message);
+      return 0;
     }
-    if (cause !== '') this.onTrouble('webrtc.call-port', cause);
-    return 0;
-  }
-
-  private get isClosed(): boolean {
-    return this.closed;
+    if (this.closed) {
+      sockets.close();
+      return 0;
+    }
+    this.sockets = sockets;
+    return sockets.port;
   }
 
   /** Hot path. `bytes` is not written again. */

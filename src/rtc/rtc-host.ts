@@ -9,11 +9,19 @@ import type { IceLiteAgent } from '../ice/ice-lite.ts';
 import type { TransportAddress } from '../ice/transport-address.ts';
 import { isStun } from '../wire/stun/packet-kind.ts';
 import { RtcCallPort } from './rtc-call-port.ts';
-import { type FromRtcThread, PACKET_FIELDS, type RtcThreadData, type ToRtcThread } from './rtc-messages.ts';
+import {
+  type FromRtcThread,
+  PACKET_FIELDS,
+  type RtcLayers,
+  type RtcThreadData,
+  type ToRtcThread,
+} from './rtc-messages.ts';
 import { RtcPeer } from './rtc-peer.ts';
 import { RtcListenError, RtcSockets } from './rtc-sockets.ts';
+import { RtcTurns, TURN_US } from './rtc-turns.ts';
 import { BandwidthEstimator } from './send/bandwidth-estimator.ts';
 import { FeedStore } from './send/feed-store.ts';
+import type { PlayedLayers } from './send/layer-switch.ts';
 
 const TICK_MS = 5;
 const STATISTICS_US = 1_000_000;
@@ -55,16 +63,25 @@ export class RtcHost {
   private readonly feeds = new Map<number, Feed>();
   private readonly certificate;
   private timer: NodeJS.Timeout | null = null;
+  /** Streams of which not all players were given what is new. */
+  private readonly unserved = new Set<FeedStore>();
+  private readonly servingTurns: RtcTurns;
+  /** Peers that were not looked at in this tick. */
+  private ticking: Iterator<Hosted> | null = null;
+  private readonly tickTurns: RtcTurns;
   private lastStatisticsUs = 0;
 
   constructor(
     data: RtcThreadData,
     tell: (message: FromRtcThread, transfer?: readonly ArrayBuffer[]) => void,
     nowUs: () => number,
+    turnUs = TURN_US,
   ) {
     this.data = data;
     this.tell = tell;
     this.nowUs = nowUs;
+    this.servingTurns = new RtcTurns(nowUs, turnUs, (untilUs) => this.serve(untilUs));
+    this.tickTurns = new RtcTurns(nowUs, turnUs, (untilUs) => this.tickPeers(untilUs));
     this.certificate = tlsCertificateFromPem(data.certificate);
     this.sockets = new RtcSockets({
       onPacket: (bytes, from) => this.onPacket(bytes, from),
@@ -104,6 +121,9 @@ export class RtcHost {
       case 'key':
         this.peers.get(message.peer)?.peer.requestKey(message.media, message.layer, this.nowUs());
         return;
+      case 'layers':
+        this.peers.get(message.peer)?.peer.takeLayers(this.storesOf(message.layers), this.nowUs());
+        return;
       case 'close':
         this.remove(message.peer);
         return;
@@ -137,7 +157,7 @@ export class RtcHost {
   }
 
   private open(message: ToRtcThread & { type: 'open' }): void {
-    const { peer: id, description, localAddresses } = message;
+    const { peer: id, description, layers, localAddresses } = message;
     const port = this.callPorts.get(id) ?? null;
     const locals = description.isCaller
       ? candidatesFor(localAddresses, port?.port ?? 0, { udp: true, tcp: false }).map((candidate) => ({
@@ -154,6 +174,7 @@ export class RtcHost {
         locals,
         ...(this.data.consentMs === undefined ? {} : { consentTimeoutMs: this.data.consentMs }),
         feed: this.feeds.get(message.feed)?.store ?? null,
+        layers: layers === undefined ? null : this.storesOf(layers),
         makeEstimator: () => new BandwidthEstimator(),
       },
       {
@@ -179,6 +200,10 @@ export class RtcHost {
       this.remove(id);
       this.tell({ type: 'closed', peer: id, reason: 'there are too many connections' });
     }
+  }
+
+  private storesOf({ feeds, wish }: RtcLayers): PlayedLayers {
+    return { stores: feeds.map((feed) => this.feeds.get(feed)?.store ?? null), wish };
   }
 
   private restart({ peer: id, ufrag, password, remoteUfrag }: ToRtcThread & { type: 'restart' }): void {
@@ -262,7 +287,23 @@ export class RtcHost {
   /** Hot path. */
   private pushBytes(id: number, start: number, end: number): void {
     const feed = this.feeds.get(id);
-    if (feed !== undefined) feed.store.push(feed.slab, start, end, this.nowUs());
+    if (feed === undefined) return;
+    feed.store.push(feed.slab, start, end, this.nowUs());
+    if (!feed.store.hasNew) return;
+    this.unserved.add(feed.store);
+    this.servingTurns.wake();
+  }
+
+  /** Hot path. One stream after the other, each with all its players. */
+  private serve(untilUs: number): boolean {
+    const { unserved } = this;
+    for (const store of unserved) {
+      if (!store.serve(this.nowUs, untilUs)) return false;
+      unserved.delete(store);
+      // What came meanwhile has its turn behind the others.
+      if (store.hasNew) unserved.add(store);
+    }
+    return true;
   }
 
   /** Hot path. */
@@ -291,10 +332,8 @@ export class RtcHost {
 
   private tick(): void {
     const nowUs = this.nowUs();
-    for (const hosted of this.peers.values()) {
-      this.flush(hosted.id, hosted.batch);
-      if (nowUs >= hosted.peer.nextTickUs) hosted.peer.tick(nowUs);
-    }
+    this.ticking ??= this.peers.values();
+    this.tickTurns.wake();
     if (nowUs - this.lastStatisticsUs < STATISTICS_US || this.peers.size === 0) return;
     this.lastStatisticsUs = nowUs;
     const peers = [...this.peers.values()].map(({ id, peer }) => ({
@@ -302,6 +341,24 @@ export class RtcHost {
       statistics: peer.statistics(),
     }));
     this.tell({ type: 'statistics', peers });
+  }
+
+  /** Those that are busy may take longer than a tick: the next one goes on where this one stopped. */
+  private tickPeers(untilUs: number): boolean {
+    const { ticking } = this;
+    if (ticking === null) return true;
+    for (;;) {
+      const { value, done } = ticking.next();
+      if (done === true) {
+        this.ticking = null;
+        return true;
+      }
+      const hosted = value as Hosted;
+      const nowUs = this.nowUs();
+      this.flush(hosted.id, hosted.batch);
+      if (nowUs >= hosted.peer.nextTickUs) hosted.peer.tick(nowUs);
+      if (nowUs >= untilUs) return false;
+    }
   }
 
   private remove(id: number): void {
@@ -333,6 +390,9 @@ export class RtcHost {
     for (const id of [...this.callPorts.keys()]) this.closePort(id);
     if (this.timer !== null) clearInterval(this.timer);
     this.timer = null;
+    this.servingTurns.close();
+    this.tickTurns.close();
+    this.unserved.clear();
     this.sockets.close();
   }
 }

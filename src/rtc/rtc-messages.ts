@@ -18,6 +18,14 @@ export interface RtcThreadData {
   readonly certificate: { readonly key: string; readonly cert: string };
 }
 
+/** What a player may be shown of simulcast. */
+export interface RtcLayers {
+  /** Feeds of the layers, the best first; -1 = it is not there now. The first track of each is its pictures. */
+  readonly feeds: readonly number[];
+  /** Place of the layer that the player wants, the best 0; -1 = what its network carries. */
+  readonly wish: number;
+}
+
 export type ToRtcThread =
   /** A port of its own for a peer that we are about to call; `close` gives it back. */
   | { readonly type: 'reserve'; readonly peer: number }
@@ -27,9 +35,13 @@ export type ToRtcThread =
       readonly description: RtcDescription;
       /** -1: it plays nothing. */
       readonly feed: number;
+      /** Where its pictures come from, if not from the feed; the sound is the feed's. */
+      readonly layers?: RtcLayers;
       /** Our addresses, when we call. */
       readonly localAddresses: readonly string[];
     }
+  /** Only for a player that was opened with layers. */
+  | { readonly type: 'layers'; readonly peer: number; readonly layers: RtcLayers }
   | { readonly type: 'candidates'; readonly peer: number; readonly lines: readonly string[] }
   | {
       readonly type: 'restart';

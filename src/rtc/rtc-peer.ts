@@ -5,6 +5,7 @@ import type { RtcMedia } from './rtc-description.ts';
 import { RtcTransport, type RtcTransportEvents, type RtcTransportOptions } from './rtc-transport.ts';
 import type { BandwidthEstimator } from './send/bandwidth-estimator.ts';
 import type { FeedStore } from './send/feed-store.ts';
+import type { PlayedLayers } from './send/layer-switch.ts';
 import { SendSession, type SendStatistics } from './send/send-session.ts';
 
 export interface RtcPeerEvents {
@@ -18,6 +19,8 @@ export interface RtcPeerEvents {
 export interface RtcPeerOptions extends RtcTransportOptions {
   /** What is played; null for a peer that only sends. */
   readonly feed: FeedStore | null;
+  /** Layers of simulcast that its pictures come from. */
+  readonly layers: PlayedLayers | null;
   readonly makeEstimator: () => BandwidthEstimator;
 }
 
@@ -77,12 +80,23 @@ export class RtcPeer {
     this.send =
       options.feed === null
         ? null
-        : new SendSession(of('send'), cname, options.feed, transport, options.makeEstimator());
+        : new SendSession(
+            of('send'),
+            cname,
+            options.feed,
+            transport,
+            options.makeEstimator(),
+            options.layers,
+          );
   }
 
   /** The peer should send a key frame. */
   requestKey(media: number, layer: number, nowUs: number): void {
     this.receiveSession?.requestKey(media, layer, nowUs);
+  }
+
+  takeLayers(layers: PlayedLayers, nowUs: number): void {
+    this.send?.takeLayers(layers, nowUs);
   }
 
   tick(nowUs: number): void {

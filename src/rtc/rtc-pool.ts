@@ -57,6 +57,7 @@ export class RtcPool {
         onEnd: (reason) => {
           const index = this.threads.indexOf(thread);
           for (const link of links.values()) link.close();
+          this.links.delete(thread);
           if (index < 0 || this.closed) return;
           this.threads.splice(index, 1);
           this.options.onEnd(reason);
@@ -90,8 +91,9 @@ export class RtcPool {
     return best;
   }
 
-  /** The stream on this thread; throws RejectedError as `hub.subscribe` does. Who does not `add` itself must close it. */
+  /** The stream on this thread; throws RejectedError as `hub.subscribe` does, and when the thread has ended. Who does not `add` itself must close it. */
   link(thread: RtcThread, key: StreamKey, waitMs: number): RtcLink {
+    thread.checkLife();
     const links = this.links.get(thread)!;
     const known = links.get(key.text);
     if (known !== undefined) return known;

@@ -14,6 +14,8 @@ const MAX_TCP_CONNECTIONS = 2000;
 const TCP_IDLE_MS = 60_000;
 /** More is not held back for a peer over TCP: media that come late are worth nothing. */
 const TCP_HIGH_WATER = 1024 * 1024;
+/** For a number of the system's choice that is free in UDP and TCP, IPv4 and IPv6. */
+const TRIES = 8;
 const NO_IPV6 = ['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'];
 
 type Lookup = (
@@ -71,8 +73,24 @@ export class RtcSockets {
     this.events = events;
   }
 
-  /** Rejects with an RtcListenError. */
+  /** `port` 0: any. Rejects with an RtcListenError. */
   async open(hosts: readonly string[], port: number, tcp: boolean): Promise<void> {
+    for (let tries = port === 0 ? TRIES : 1; tries > 0; tries--) {
+      try {
+        await this.openAll(hosts, port, tcp);
+        return;
+      } catch (error) {
+        if (tries === 1 || this.isClosed) throw error;
+        this.closeAll();
+      }
+    }
+  }
+
+  private get isClosed(): boolean {
+    return this.closed;
+  }
+
+  private async openAll(hosts: readonly string[], port: number, tcp: boolean): Promise<void> {
     this.port = port;
     const all = hosts.length === 0 || hosts.includes('');
     const list = all ? ['0.0.0.0', '::'] : hosts;
@@ -185,8 +203,14 @@ export class RtcSockets {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    for (const socket of this.udp) socket.close();
-    for (const server of this.servers) server.close();
+    this.closeAll();
+  }
+
+  private closeAll(): void {
+    for (const socket of this.udp.splice(0)) socket.close();
+    for (const server of this.servers.splice(0)) server.close();
+    this.firstUdp4 = -1;
+    this.firstUdp6 = -1;
     for (const { socket } of this.connections.values()) socket.destroy();
     this.connections.clear();
   }

@@ -1,7 +1,8 @@
 /** A thread of WebRTC as the main thread sees it: its port, its connections, the streams that it is given. */
 import type { StartWorker, WorkerThread } from '../runtime/worker-thread.ts';
+import { RejectedError } from '../util/errors.ts';
 import type { RtcDescription } from './rtc-description.ts';
-import type { FromRtcThread, RtcThreadData, ToRtcThread } from './rtc-messages.ts';
+import type { FromRtcThread, RtcLayers, RtcThreadData, ToRtcThread } from './rtc-messages.ts';
 import type { RtcPeerStatistics } from './rtc-peer.ts';
 
 const HEAP_MB = 512;
@@ -17,6 +18,15 @@ export interface RtcConnectionEvents {
   onPackets(bytes: Uint8Array, packets: Float64Array): void;
   onStatistics(statistics: RtcPeerStatistics): void;
   onClosed(reason: string): void;
+}
+
+export interface RtcOpenOptions {
+  /** Ours, when we call. */
+  readonly localAddresses?: readonly string[];
+  /** Of the port that was reserved, when we call. */
+  readonly id?: number;
+  /** What the pictures of a player come from, if not from its feed. */
+  readonly layers?: RtcLayers;
 }
 
 export interface RtcThreadEvents {
@@ -120,18 +130,30 @@ export class RtcThread {
     if (!this.connections.has(id)) this.post({ type: 'close', peer: id });
   }
 
-  /** `feed` -1: it plays nothing. `localAddresses`: ours, when we call; `id` is that of the reserved port then. */
+  /** `feed` -1: it plays nothing. Throws RejectedError when the thread has ended: nobody would ever answer. */
   open(
     description: RtcDescription,
     feed: number,
-    localAddresses: readonly string[],
     events: RtcConnectionEvents,
-    id = this.newId(),
+    { id = this.newId(), localAddresses = [], layers }: RtcOpenOptions = {},
   ): RtcConnection {
+    this.checkLife();
     const connection = new RtcConnection(this, id, events);
-    this.connections.set(connection.id, connection);
-    this.post({ type: 'open', peer: connection.id, description, feed, localAddresses });
+    this.connections.set(id, connection);
+    this.post({
+      type: 'open',
+      peer: id,
+      description,
+      feed,
+      localAddresses,
+      ...(layers === undefined ? {} : { layers }),
+    });
     return connection;
+  }
+
+  /** Throws RejectedError. */
+  checkLife(): void {
+    if (this.isOver) throw new RejectedError('limit', 'The thread of this connection has just ended.');
   }
 
   forget(connection: RtcConnection): void {
@@ -233,6 +255,10 @@ export class RtcConnection {
 
   requestKey(media: number, layer: number): void {
     if (!this.isOver) this.thread.post({ type: 'key', peer: this.id, media, layer });
+  }
+
+  setLayers(layers: RtcLayers): void {
+    if (!this.isOver) this.thread.post({ type: 'layers', peer: this.id, layers });
   }
 
   /** Without an event. Idempotent. */

@@ -75,6 +75,8 @@ export class RtcWorld {
       },
       (message) => this.told.push(message),
       () => this.nowUs,
+      // Everything at once.
+      Number.POSITIVE_INFINITY,
     );
     this.inside = this.host as unknown as Inside;
     this.inside.sockets = {

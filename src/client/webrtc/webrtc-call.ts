@@ -113,7 +113,6 @@ export class WebrtcCall {
     this.connection = thread.open(
       description,
       feed,
-      this.locals,
       {
         onConnected: () => {
           this.deadline.cancel();
@@ -127,7 +126,7 @@ export class WebrtcCall {
         },
         onClosed: (reason) => this.onClosed(reason),
       },
-      this.reservation,
+      { id: this.reservation, localAddresses: this.locals },
     );
   }
 

@@ -8,12 +8,14 @@ import type { Negotiated } from '../../rtc/negotiation/answer.ts';
 import { type IceFragment, renegotiateIce } from '../../rtc/negotiation/fragment.ts';
 import type { LocalSide } from '../../rtc/negotiation/sections.ts';
 import type { RtcDescription } from '../../rtc/rtc-description.ts';
+import type { RtcLayers } from '../../rtc/rtc-messages.ts';
 import type { RtcPeerStatistics } from '../../rtc/rtc-peer.ts';
 import type { RtcPool } from '../../rtc/rtc-pool.ts';
 import type { RtcConnection, RtcConnectionEvents, RtcThread } from '../../rtc/rtc-thread.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
 import { randomId } from '../../util/id.ts';
 import type { Logger } from '../../util/log.ts';
+import type { PublishedSize } from './layer-feeds.ts';
 
 /** 130 bits: whoever knows it may end the session. */
 const SECRET_LENGTH = 26;
@@ -38,6 +40,8 @@ export interface PeerRequest {
   readonly isGone: () => boolean;
   /** Codecs that the peer wants to be used; empty = none in particular. */
   readonly codecs: readonly string[];
+  /** Layer of simulcast that a player wants (`LayerFeeds.want`); '' = not told. */
+  readonly layer: string;
   /** Our side on this thread. */
   readonly local: (thread: RtcThread) => Pick<LocalSide, 'candidates' | 'fingerprint'>;
 }
@@ -45,6 +49,8 @@ export interface PeerRequest {
 export interface PeerServices {
   readonly context: ModuleContext;
   readonly pool: RtcPool;
+  /** Publishers of several sizes put theirs here. */
+  readonly sizes: Map<string, readonly PublishedSize[]>;
   /** Called once when a session is over. */
   onOver(session: PeerSession): void;
 }
@@ -120,10 +126,15 @@ export abstract class PeerSession implements LiveSession, RtcConnectionEvents {
     };
   }
 
-  protected connect(thread: RtcThread, { description, notes }: Negotiated, feed: number): void {
+  protected connect(
+    thread: RtcThread,
+    { description, notes }: Negotiated,
+    feed: number,
+    layers?: RtcLayers,
+  ): void {
     this.description = description;
     this.notes = notes;
-    this.connection = thread.open(description, feed, [], this);
+    this.connection = thread.open(description, feed, this, layers === undefined ? {} : { layers });
   }
 
   /** The answer to a fragment: '' for candidates that came later, a fragment of ours when ICE began anew. */
@@ -203,4 +214,9 @@ export abstract class PeerSession implements LiveSession, RtcConnectionEvents {
       left_out: this.notes,
     };
   }
+}
+
+/** For the API: milliseconds, -1 = the peer does not tell. */
+export function roundTripMs(roundTripUs: number): number {
+  return Number.isNaN(roundTripUs) ? -1 : Math.round(roundTripUs / 100) / 10;
 }

@@ -8,9 +8,8 @@ import type { Track } from '../../media/track.ts';
 import { RtpIngest, type RtpIngestOutput } from '../../packaging/rtp-ingest.ts';
 import { WEBRTC_PAYLOAD_FORMATS } from '../../packaging/webrtc-feed.ts';
 import type { RtcMedia } from '../../rtc/rtc-description.ts';
+import { ingestMediaOf } from '../../rtc/rtc-ingest.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
-import { DEFAULT_REORDER_LIMITS } from '../../wire/rtp/reorder-buffer.ts';
-import { parseFmtp } from '../../wire/sdp/media-format.ts';
 
 /** Of reports that nobody sends: the thread reports. */
 const NO_SSRC = 0;
@@ -54,23 +53,7 @@ export class PublishedLayer implements RtpIngestOutput {
     this.hasPicture = used.some(({ kind }) => kind === 'video');
     this.lastKeyUs = context.clock.nowUs();
     this.publication = context.hub.publish(key, owner);
-    this.ingest = new RtpIngest(
-      this,
-      used.map(({ payloadType, encodingName, clockRate, channels, fmtp }) => ({
-        mappings: [
-          {
-            payloadType,
-            encodingName: encodingName.toUpperCase(),
-            clockRate,
-            channels,
-            fmtp: parseFmtp(fmtp),
-          },
-        ],
-        reorder: DEFAULT_REORDER_LIMITS,
-      })),
-      NO_SSRC,
-      { formats: WEBRTC_PAYLOAD_FORMATS },
-    );
+    this.ingest = new RtpIngest(this, used.map(ingestMediaOf), NO_SSRC, { formats: WEBRTC_PAYLOAD_FORMATS });
   }
 
   /** Hot path. */

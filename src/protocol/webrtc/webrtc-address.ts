@@ -20,9 +20,9 @@ export interface OfferAddress {
   readonly stream: string;
 }
 
-/** A session that exists. */
-interface SessionAddress {
-  readonly kind: 'session';
+/** A session that exists, or where its layer is chosen. */
+export interface SessionAddress {
+  readonly kind: 'session' | 'layer';
   readonly secret: string;
 }
 
@@ -34,6 +34,7 @@ const DEFAULT_STREAM = 'livestream';
 const SECRET = /^[0-9a-hjkmnp-tv-z]{26}$/;
 /** Own addresses of sessions. */
 const SESSION_FOLDER = '/webrtc/session/';
+const LAYER_END = '/layer';
 
 const SRS_OFFER = /^\/rtc\/v1\/(whip|whep|whip-play|publish|play)\/?$/;
 const ZLM_OFFER = /^\/index\/api\/(whip|whep|webrtc)$/;
@@ -46,7 +47,11 @@ const FOREIGN_FOLDERS = ['/api/', '/vod/', '/docs/', '/rec/'];
  * Null when the address is none of WebRTC. `path` is decoded. Throws RejectedError when it is one and names no stream.
  */
 export function webrtcAddress(path: string, query: URLSearchParams): WebrtcAddress | null {
-  if (path.startsWith(SESSION_FOLDER)) return sessionOf(path.slice(SESSION_FOLDER.length));
+  if (path.startsWith(SESSION_FOLDER)) {
+    const isLayer = path.endsWith(LAYER_END);
+    const secret = path.slice(SESSION_FOLDER.length, isLayer ? -LAYER_END.length : undefined);
+    return sessionOf(secret, isLayer ? 'layer' : 'session');
+  }
   return (
     srsAddress(path, query) ??
     zlmAddress(path, query) ??
@@ -69,8 +74,8 @@ export function isWebrtcPath(path: string, query: URLSearchParams): boolean {
   );
 }
 
-function sessionOf(secret: string): SessionAddress | null {
-  return SECRET.test(secret) ? { kind: 'session', secret } : null;
+function sessionOf(secret: string, kind: SessionAddress['kind'] = 'session'): SessionAddress | null {
+  return SECRET.test(secret) ? { kind, secret } : null;
 }
 
 function srsAddress(path: string, query: URLSearchParams): WebrtcAddress | null {
@@ -194,6 +199,11 @@ export function sessionLocation(
     default:
       return SESSION_FOLDER + secret;
   }
+}
+
+/** Where a player chooses its layer, whatever its shape. */
+export function layerLocation(secret: string): string {
+  return `${SESSION_FOLDER}${secret}${LAYER_END}`;
 }
 
 function encodePath(path: string): string {

@@ -80,6 +80,22 @@ function jsonAnswer({ shape, isJson, sdp, sessionId, serverId, notes }: WebrtcAn
   }
 }
 
+export function sendOptions(
+  response: ServerResponse,
+  headers: Readonly<Record<string, string>>,
+  links: readonly string[],
+): void {
+  response.writeHead(204, {
+    ...headers,
+    ...(links.length === 0 ? {} : { Link: [...links] }),
+    'Access-Control-Allow-Methods': 'GET, POST, PATCH, DELETE, OPTIONS',
+    // A star alone does not stand for Authorization (Fetch, section 3.3.2).
+    'Access-Control-Allow-Headers': 'Authorization, Content-Type, If-Match, *',
+    'Access-Control-Max-Age': '86400',
+  });
+  response.end();
+}
+
 /** Codes of ZLMediaKit. */
 const ZLM_CODES: Readonly<Record<number, number>> = { 400: -300, 403: -100, 500: -400 };
 

@@ -7,7 +7,6 @@ import { availableParallelism } from 'node:os';
 import { splitHostPort } from '../../config/setting.ts';
 import { makeSelfSignedCertificate } from '../../crypto/self-signed-certificate.ts';
 import { certificateFingerprint, tlsCertificateFromPem } from '../../crypto/tls-certificate.ts';
-import { parseFragment } from '../../rtc/negotiation/fragment.ts';
 import type { RtcCalls } from '../../rtc/rtc-calls.ts';
 import { RtcPool } from '../../rtc/rtc-pool.ts';
 import { type RtcThread, RtcThreadError } from '../../rtc/rtc-thread.ts';
@@ -18,19 +17,22 @@ import type { ModuleContext } from '../../runtime/module.ts';
 import { ProtocolError, RejectedError } from '../../util/errors.ts';
 import type { Timeout } from '../../util/tick-wheel.ts';
 import { iceServerLinks } from './ice-servers.ts';
+import type { PublishedSize } from './layer-feeds.ts';
 import { localCandidates, PublicAddresses, type RequestWay } from './local-candidates.ts';
-import { FRAGMENT_TYPE, SDP_TYPE } from './media-types.ts';
+import { SDP_TYPE } from './media-types.ts';
 import { checkType, contentType, readBody, readTexts } from './offer-body.ts';
 import type { PeerRequest, PeerSession } from './peer-session.ts';
+import { SessionResources } from './session-resources.ts';
 import {
   isWebrtcPath,
+  layerLocation,
   type OfferAddress,
   sessionLocation,
   type WebrtcShape,
   webrtcAddress,
 } from './webrtc-address.ts';
 import type { PublicCandidate } from './webrtc-config.ts';
-import { sendAnswer, sendRefusal, WebrtcRefusal } from './webrtc-reply.ts';
+import { sendAnswer, sendOptions, sendRefusal, WebrtcRefusal } from './webrtc-reply.ts';
 import { WhepPlayer } from './whep-player.ts';
 import { WhipPublisher } from './whip-publisher.ts';
 
@@ -38,7 +40,8 @@ const LOOK_MS = 1000;
 const LINGER_MS = 1500;
 const REFRESH_MS = 60_000;
 const OFFER_METHODS = 'OPTIONS, POST';
-const SESSION_METHODS = 'OPTIONS, PATCH, DELETE';
+/** Each thread has a port that must be open in the firewall. */
+const MAX_DEFAULT_THREADS = 8;
 const BEARER = /^Bearer +(\S+)$/i;
 const MAX_VIA_LENGTH = 512;
 const VIA_FIELD = 'x-sluice-via';
@@ -61,12 +64,14 @@ export class WebrtcServer {
   private readonly pool: RtcPool;
   private readonly fingerprint: string;
   private readonly publicAddresses: PublicAddresses;
-  private readonly sessions = new Map<string, PeerSession>();
+  private readonly resources: SessionResources;
+  private readonly sizes = new Map<string, readonly PublishedSize[]>();
   private looking: Timeout | null = null;
   private refreshing: Timeout | null = null;
 
   constructor(context: ModuleContext) {
     this.context = context;
+    this.resources = new SessionResources(context.clock, context.tick);
     const { webrtc, nat } = context.configuration().server;
     const { log } = context;
     const certificate = makeSelfSignedCertificate('WebRTC', [], Date.now());
@@ -132,7 +137,7 @@ export class WebrtcServer {
       const address = webrtcAddress(request.path, request.query);
       if (address === null)
         throw new WebrtcRefusal(404, `There is no WebRTC session at ${request.path}; it may have ended.`);
-      if (address.kind === 'session') await this.handleSession(request, address.secret);
+      if (address.kind !== 'offer') await this.resources.handle(request, address);
       else {
         ({ shape } = address);
         await this.handleOffer(request, address);
@@ -166,7 +171,7 @@ export class WebrtcServer {
 
   private async handleOffer(request: HttpRequest, address: OfferAddress): Promise<void> {
     if (request.method === 'OPTIONS') {
-      this.sendOptions(request, { 'Accept-Post': SDP_TYPE }, this.links());
+      sendOptions(request.response, { 'Accept-Post': SDP_TYPE }, this.links());
       return;
     }
     if (request.method !== 'POST') {
@@ -183,7 +188,8 @@ export class WebrtcServer {
     const services = {
       context: this.context,
       pool: this.pool,
-      onOver: (session: PeerSession) => this.sessions.delete(session.secret),
+      sizes: this.sizes,
+      onOver: (session: PeerSession) => this.resources.remove(session),
     };
     const { response } = request;
     const session =
@@ -192,7 +198,7 @@ export class WebrtcServer {
       if (session instanceof WhepPlayer) session.cancel();
     };
     response.once('close', onClose);
-    this.sessions.set(session.secret, session);
+    this.resources.add(session);
     const sdp = await session.begin();
     response.off('close', onClose);
     if (isGone(response)) {
@@ -206,7 +212,7 @@ export class WebrtcServer {
       sessionId: session.id,
       location: sessionLocation(named, session.secret, session.id, originOf(request)),
       etag: session.etag,
-      links: this.links(),
+      links: [...this.links(), ...layerLinks(session)],
       notes: session.notes,
       serverId: this.context.serverId,
     });
@@ -249,6 +255,7 @@ export class WebrtcServer {
       offer,
       isGone: () => isGone(request.response),
       codecs: codecsOf(query),
+      layer: query.get('layer') ?? '',
       local: (thread) => ({
         fingerprint: { algorithm: 'sha-256', value: this.fingerprint },
         candidates: this.candidates(thread, way),
@@ -275,83 +282,10 @@ export class WebrtcServer {
     return iceServerLinks(this.context.configuration().server.webrtc.iceServers);
   }
 
-  private async handleSession(request: HttpRequest, secret: string): Promise<void> {
-    const { method, response } = request;
-    if (method === 'OPTIONS') {
-      this.sendOptions(request, { 'Accept-Patch': FRAGMENT_TYPE }, []);
-      return;
-    }
-    const session = this.sessions.get(secret);
-    if (session === undefined)
-      throw new WebrtcRefusal(404, 'There is no such WebRTC session; it may have ended.');
-    switch (method) {
-      case 'DELETE':
-        session.finish('the peer ended it');
-        response.writeHead(200, { 'Cache-Control': 'no-store' });
-        response.end();
-        return;
-      case 'PATCH':
-        await this.patch(request, session);
-        return;
-      default:
-        // SRS's and ZLMediaKit's callers end a session by whatever method their address has.
-        if (method !== 'GET' && method !== 'HEAD' && request.path.startsWith('/index/api/')) {
-          session.finish('the peer ended it');
-          response.writeHead(200, { 'Cache-Control': 'no-store' });
-          response.end();
-          return;
-        }
-        throw new WebrtcRefusal(
-          405,
-          'This is the address of a WebRTC session: PATCH brings candidates, DELETE ends it.',
-          { Allow: SESSION_METHODS },
-        );
-    }
-  }
-
-  /** RFC 9725 section 4.3. */
-  private async patch(request: HttpRequest, session: PeerSession): Promise<void> {
-    const { response } = request;
-    checkType(request, FRAGMENT_TYPE);
-    const fragment = parseFragment(await readBody(request, this.context.tick));
-    const wanted = request.message.headers['if-match'] ?? '*';
-    const isFor = wanted === '*' || wanted.split(',').some((one) => one.trim() === session.etag);
-    if (!isFor)
-      throw new WebrtcRefusal(412, 'ICE has begun anew since: this is not the ETag of the session any more.');
-    const body = session.takeFragment(fragment);
-    if (body === '') {
-      response.writeHead(204, { 'Cache-Control': 'no-store' });
-      response.end();
-      return;
-    }
-    response.writeHead(200, {
-      'Content-Type': FRAGMENT_TYPE,
-      ETag: session.etag,
-      'Cache-Control': 'no-store',
-    });
-    response.end(body);
-  }
-
-  private sendOptions(
-    { response }: HttpRequest,
-    headers: Readonly<Record<string, string>>,
-    links: readonly string[],
-  ): void {
-    response.writeHead(204, {
-      ...headers,
-      ...(links.length === 0 ? {} : { Link: [...links] }),
-      'Access-Control-Allow-Methods': 'GET, POST, PATCH, DELETE, OPTIONS',
-      // A star alone does not stand for Authorization (Fetch, section 3.3.2).
-      'Access-Control-Allow-Headers': 'Authorization, Content-Type, If-Match, *',
-      'Access-Control-Max-Age': '86400',
-    });
-    response.end();
-  }
-
   async stop(): Promise<void> {
     this.looking?.cancel();
     this.refreshing?.cancel();
-    for (const session of [...this.sessions.values()]) session.finish('The server is shutting down.');
+    for (const session of this.resources.all()) session.finish('The server is shutting down.');
     await this.pool.stop();
   }
 
@@ -414,6 +348,12 @@ function codecsOf(query: URLSearchParams): string[] {
   );
 }
 
+/** draft-murillo-whep-01 section 4.4.2. */
+function layerLinks(session: PeerSession): string[] {
+  if (!(session instanceof WhepPlayer) || session.layers === null) return [];
+  return [`<${layerLocation(session.secret)}>; rel="urn:ietf:params:whep:ext:core:layer"`];
+}
+
 function originOf({ secure, message }: HttpRequest): string {
   const host = String(message.headers[':authority'] ?? message.headers.host ?? '');
   return `${secure ? 'https' : 'http'}://${host}`;
@@ -424,9 +364,6 @@ function publicOf(text: string): PublicCandidate | null {
 }
 
 /** The main thread has a core for itself. */
-/** Each has a port that must be open in the firewall. */
-const MAX_DEFAULT_THREADS = 8;
-
 function defaultThreads(): number {
   return Math.min(MAX_DEFAULT_THREADS, Math.max(1, availableParallelism() - 1));
 }

@@ -6,14 +6,19 @@ import type { SessionDetails, SessionRole } from '../../access/session-registry.
 import type { StreamKey } from '../../media/stream-key.ts';
 import { WEBRTC_SOUND } from '../../packaging/sound-needs.ts';
 import { pictureFramesLeftOut } from '../../packaging/webrtc-feed.ts';
-import { answerPlay } from '../../rtc/negotiation/answer.ts';
+import { answerPlay, type Negotiated } from '../../rtc/negotiation/answer.ts';
 import { parseOffer, type RtcOffer } from '../../rtc/negotiation/offer.ts';
 import type { RtcLink, RtcLinkUser } from '../../rtc/rtc-link.ts';
+import type { RtcThread } from '../../rtc/rtc-thread.ts';
 import { type TrackWait, waitForTracks } from '../../runtime/track-wait.ts';
 import type { PictureChoice } from '../../runtime/video-conversions.ts';
 import { RejectedError } from '../../util/errors.ts';
-import { PeerSession } from './peer-session.ts';
+import type { Timeout } from '../../util/tick-wheel.ts';
+import { LayerFeeds, sizesOf } from './layer-feeds.ts';
+import { PeerSession, roundTripMs } from './peer-session.ts';
 
+/** How soon it is noticed that a publisher begins or ends a layer. */
+const LOOK_MS = 500;
 const B_FRAMES =
   'The picture has B-frames, which WebRTC cannot carry: they are left out, and it moves less smoothly. Switch them off in ' +
   'the encoder (OBS: x264 option bframes=0 or tune zerolatency; ffmpeg: -bf 0).';
@@ -23,6 +28,9 @@ export class WhepPlayer extends PeerSession implements RtcLinkUser {
   private link: RtcLink | null = null;
   private wait: TrackWait | null = null;
   private hasAnswer = false;
+  private layerFeeds: LayerFeeds | null = null;
+  private looking: Timeout | null = null;
+  private layerNote = '';
 
   protected async open(): Promise<string> {
     const { context, pool } = this.services;
@@ -43,41 +51,82 @@ export class WhepPlayer extends PeerSession implements RtcLinkUser {
     this.streamText = key.text;
     const { play } = context.configuration().resolver.resolve(host, key.app, key.name);
     const thread = pool.pick();
-    // Held while the tracks are waited for, so that sound is converted once and for all.
-    this.link = pool.link(thread, key, play.waitMs);
-    this.link.add(this);
-    const { hub, clock, tick } = context;
-    const services = {
-      hub,
-      wallUs: () => clock.wallUs(),
-      after: (delayMs: number, run: () => void) => tick.after(delayMs, run),
-    };
-    this.wait = waitForTracks(services, key, play.waitMs, WEBRTC_SOUND);
-    await this.wait.tracks;
-    this.checkPresence();
+    let link = await this.follow(thread, key, play.waitMs);
     const choice = await this.choosePictures(key, offer);
     this.checkPresence();
     if (choice.key.text !== key.text) {
-      this.link.remove(this);
-      this.link = pool.link(thread, choice.key, play.waitMs);
-      this.link.add(this);
-      this.wait = waitForTracks(services, choice.key, play.waitMs, WEBRTC_SOUND);
-      await this.wait.tracks;
-      this.checkPresence();
+      link.remove(this);
+      link = await this.follow(thread, choice.key, play.waitMs);
+    } else {
+      this.openLayers(thread, link);
     }
-    const negotiated = answerPlay(offer, this.link.tracks(), this.localSide(thread), { stream: key.text });
+    const negotiated = this.negotiate(thread, link, offer);
     this.hasAnswer = true;
-    this.connect(thread, negotiated, this.link.feedId);
-    if (choice.note !== '') this.notes = [...this.notes, choice.note];
+    const picture = negotiated.description.medias.find(({ kind }) => kind === 'video');
+    if (picture !== undefined) this.layerFeeds?.fix(picture.codec);
+    this.connect(thread, negotiated, link.feedId, this.layerFeeds?.layers);
+    this.notes = [...this.notes, ...[choice.note, this.layerNote].filter((note) => note !== '')];
     context.sessions.add(this);
     this.log.info('webrtc.play-start', {
       stream: key.text,
       remote: this.remote,
       agent: this.userAgent || undefined,
       codecs: negotiated.description.medias.map(({ encodingName }) => encodingName).join(' '),
+      layer: this.layerFeeds?.wish,
       'left-out': this.notes.join(' ') || undefined,
     });
     return negotiated.sdp;
+  }
+
+  /** The stream as the thread gets it, once its tracks are known; held meanwhile, so that sound is converted once and for all. */
+  private async follow(thread: RtcThread, key: StreamKey, waitMs: number): Promise<RtcLink> {
+    const { hub, clock, tick } = this.services.context;
+    const link = this.services.pool.link(thread, key, waitMs);
+    this.link = link;
+    link.add(this);
+    const services = {
+      hub,
+      wallUs: () => clock.wallUs(),
+      after: (delayMs: number, run: () => void) => tick.after(delayMs, run),
+    };
+    this.wait = waitForTracks(services, key, waitMs, WEBRTC_SOUND);
+    await this.wait.tracks;
+    this.checkPresence();
+    return link;
+  }
+
+  private openLayers(thread: RtcThread, base: RtcLink): void {
+    const { context, pool, sizes } = this.services;
+    const { layer } = this.request;
+    const services = { hub: context.hub, pool, sizes };
+    if (sizesOf(services, base.key).length === 0) {
+      if (layer !== '')
+        this.layerNote = `${base.key.text} comes in one size, so layer=${layer} says nothing.`;
+      return;
+    }
+    this.layerFeeds = new LayerFeeds(services, thread, base, (layers) => this.connection?.setLayers(layers));
+    this.layerFeeds.want(layer);
+    this.looking = context.tick.every(LOOK_MS, () => this.layerFeeds?.look());
+  }
+
+  /** A publisher whose network is too slow for its largest size sends that as sound alone. */
+  private negotiate(thread: RtcThread, link: RtcLink, offer: RtcOffer): Negotiated {
+    const tracks = link.tracks();
+    const isSoundAlone = tracks.every(({ track }) => track.kind === 'audio');
+    const picture = isSoundAlone ? this.layerFeeds?.picture() : undefined;
+    const options = { stream: this.streamText };
+    if (picture === undefined) return answerPlay(offer, tracks, this.localSide(thread), options);
+    const negotiated = answerPlay(offer, [picture, ...tracks], this.localSide(thread), options);
+    const { description } = negotiated;
+    const medias = description.medias.map((media) =>
+      media.kind === 'video' ? media : { ...media, feedTrack: media.feedTrack - 1 },
+    );
+    return { ...negotiated, description: { ...description, medias } };
+  }
+
+  /** The layers that it may be shown; null = its stream comes in one size. */
+  get layers(): LayerFeeds | null {
+    return this.layerFeeds;
   }
 
   /** What is played instead of a stream whose pictures the player cannot take; rejects when it can have none. */
@@ -122,6 +171,8 @@ export class WhepPlayer extends PeerSession implements RtcLinkUser {
     const { link } = this;
     this.link = null;
     this.wait?.cancel();
+    this.looking?.cancel();
+    this.layerFeeds?.close();
     if (this.hasAnswer)
       this.log.info('webrtc.play-stop', {
         stream: this.streamText,
@@ -149,6 +200,7 @@ export class WhepPlayer extends PeerSession implements RtcLinkUser {
 
   override details(): SessionDetails {
     const { send } = this.statistics ?? {};
+    const { layers } = this;
     const framesLeftOut = this.framesLeftOut();
     if (framesLeftOut > 0 && !this.notes.includes(B_FRAMES)) this.notes = [...this.notes, B_FRAMES];
     const details = super.details();
@@ -162,11 +214,14 @@ export class WhepPlayer extends PeerSession implements RtcLinkUser {
       nacks: send.nacks,
       pictures_asked: send.pictureRequests,
       pictures_repeated: send.replays,
-      rtt_ms: Number.isNaN(send.roundTripUs) ? -1 : Math.round(send.roundTripUs / 100) / 10,
+      rtt_ms: roundTripMs(send.roundTripUs),
       jitter_ms: Math.round(send.jitterUs / 100) / 10,
       estimate: Math.round(send.estimateBps),
       lag_ms: Math.round(send.lagUs / 1000),
       b_frames_left_out: framesLeftOut,
+      ...(layers === null
+        ? {}
+        : { layer: layers.nameOf(send.layer), layer_wanted: layers.wish, layers: layers.names }),
     };
   }
 }

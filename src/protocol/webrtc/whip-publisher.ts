@@ -15,7 +15,7 @@ import { PublisherSilence } from '../../runtime/publisher-silence.ts';
 import { refuseLoop } from '../../runtime/stream-loop.ts';
 import { ProtocolError, RejectedError } from '../../util/errors.ts';
 import type { Timeout } from '../../util/tick-wheel.ts';
-import { PeerSession } from './peer-session.ts';
+import { PeerSession, roundTripMs } from './peer-session.ts';
 import { layerKey, PublishedLayer } from './published-layer.ts';
 
 const TICK_MS = 200;
@@ -61,8 +61,21 @@ export class WhipPublisher extends PeerSession {
     this.medias = negotiated.description.medias;
     this.streamText = key.text;
     this.layers[0] = this.openLayer(0, key);
+    if (policy.webrtc.simulcast === 'layers' && this.rids.length > 1)
+      this.services.sizes.set(
+        this.id,
+        this.rids.map((rid, place) => ({ rid, key: place === 0 ? key : layerKey(key, rid) })),
+      );
     this.start(thread, negotiated, key);
     return negotiated.sdp;
+  }
+
+  /** Of the picture that comes in the most sizes, the best first. */
+  private get rids(): readonly string[] {
+    return this.medias.reduce<readonly string[]>(
+      (most, { rids }) => (rids.length > most.length ? rids : most),
+      [],
+    );
   }
 
   private preferredCodecs(policy: StreamPolicy): CodecId[] {
@@ -156,7 +169,7 @@ export class WhipPublisher extends PeerSession {
 
   private beginLayer(layer: number): void {
     const { key, policy } = this;
-    const rid = this.medias.find(({ rids }) => rids.length > layer)?.rids[layer];
+    const rid = this.rids[layer];
     this.layers[layer] = null;
     if (key === null || rid === undefined || policy?.webrtc.simulcast !== 'layers') return;
     const named = layerKey(key, rid);
@@ -203,6 +216,7 @@ export class WhipPublisher extends PeerSession {
 
   protected release(reason: string): void {
     this.ticking?.cancel();
+    this.services.sizes.delete(this.id);
     const layers = this.layers.splice(0);
     if (this.ticking !== null) {
       const frames = layers[0]?.frames ?? 0;
@@ -242,6 +256,7 @@ export class WhipPublisher extends PeerSession {
       packets_recovered: receive?.recovered ?? 0,
       key_frames_asked: this.keyRequests,
       strays: receive?.strays ?? 0,
+      rtt_ms: roundTripMs(receive?.roundTripUs ?? Number.NaN),
       layers: this.layers.flatMap((layer) => layer?.streamText ?? []),
       ...this.layers[0]?.details(),
     };

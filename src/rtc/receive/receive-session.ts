@@ -5,6 +5,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { MODULUS_32 } from '../../util/serial-number.ts';
+import { roundTripOf, serializeReferenceTime } from '../../wire/rtp/extended-report.ts';
 import { ReceiveStatistics } from '../../wire/rtp/receive-statistics.ts';
 import { parseRtcp, type RtcpPacket, serializeRtcp } from '../../wire/rtp/rtcp.ts';
 import { RtpExtensionCursor, RtpPacket } from '../../wire/rtp/rtp-packet.ts';
@@ -22,6 +23,8 @@ const MAX_SOURCES = 31;
 const MAX_PACKET_BYTES = 2048;
 const CNAME = 'sluice';
 const RTX_BYTES = 2;
+/** Who has not replied to so many questions for the round trip does not know them. */
+const MAX_UNANSWERED = 10;
 
 export interface ReceiveOutput {
   sendRtcp(compound: Uint8Array): void;
@@ -39,6 +42,8 @@ export interface ReceiveTotals {
   readonly keyRequests: number;
   /** Packets that belong to nothing that was agreed. */
   readonly strays: number;
+  /** NaN = the peer does not tell (RFC 3611). */
+  readonly roundTripUs: number;
 }
 
 class Source {
@@ -75,6 +80,8 @@ export class ReceiveSession {
   private lastFeedbackUs: number;
   private keyRequests = 0;
   private strays = 0;
+  private roundTripUs = Number.NaN;
+  private unanswered = 0;
   private closed = false;
   /** Sources that have not come yet, of which a key frame is wanted: media x MAX_SOURCES + layer. */
   private readonly awaited = new Set<number>();
@@ -195,6 +202,11 @@ export class ReceiveSession {
 
   receiveRtcp(compound: Uint8Array, nowUs: number): void {
     if (this.closed) return;
+    const roundTripUs = roundTripOf(compound, this.ssrc, nowUs);
+    if (!Number.isNaN(roundTripUs)) {
+      this.roundTripUs = roundTripUs;
+      this.unanswered = 0;
+    }
     for (const packet of parseRtcp(compound)) {
       if (packet.type === 'sr') this.takeReport(packet, compound, nowUs);
       else if (packet.type === 'bye')
@@ -284,6 +296,11 @@ export class ReceiveSession {
         { type: 'sdes', ssrc: this.ssrc, cname: CNAME },
       ]),
     );
+    if (this.unanswered >= MAX_UNANSWERED) return;
+    this.unanswered++;
+    // By itself: some cannot read what follows it.
+    const head = serializeRtcp([{ type: 'rr', ssrc: this.ssrc, reports: [] }]);
+    this.output.sendRtcp(Buffer.concat([head, serializeReferenceTime(this.ssrc, nowUs)]));
   }
 
   statistics(): ReceiveTotals {
@@ -294,8 +311,8 @@ export class ReceiveSession {
       lost += missing.lost;
       recovered += missing.recovered;
     }
-    const { keyRequests, strays } = this;
-    return { packets, bytes, lost, recovered, keyRequests, strays };
+    const { keyRequests, strays, roundTripUs } = this;
+    return { packets, bytes, lost, recovered, keyRequests, strays, roundTripUs };
   }
 
   close(): void {

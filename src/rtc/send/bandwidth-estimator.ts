@@ -2,7 +2,7 @@
  * How much the way to a player carries, from what the player tells of the packets: delay that grows means a queue, loss
  * means a full one. Trend of the one-way delay with an adaptive threshold, increase and decrease as in
  * draft-ietf-rmcat-gcc-02 sections 4 and 5 on the sender's side; REMB of a player is an upper bound.
- * Leaves out: probing with packets of padding. What is never sent is never proven.
+ * Leaves out: probing with packets of padding. What is never sent is never proven (`isUnproven`).
  */
 import { parseRemb } from '../../wire/rtp/remb.ts';
 import { TransportFeedback } from '../../wire/rtp/transport-feedback.ts';
@@ -27,9 +27,12 @@ const DECREASE = 0.85;
 const INCREASE_PER_S = 0.08;
 /** The estimate is no further above what was received than this. */
 const MAX_LEAD = 1.5;
+/** Near enough to that bound to be held by it. */
+const NEAR = 0.9;
 const DECREASE_GAP_US = 300_000;
 const HIGH_LOSS = 0.1;
 const RATE_WINDOW_US = 500_000;
+const PROVEN_WINDOWS = 3;
 
 /** Slope of the smoothed delay over the latest groups of packets. */
 class DelayTrend {
@@ -101,6 +104,8 @@ export class BandwidthEstimator implements TransportNumbers {
   private beforeArrivalUs = 0;
   private windowStartUs = Number.NaN;
   private windowBytes = 0;
+  /** Windows that ended since the latest decrease. */
+  private windows = 0;
   private lossPackets = 0;
   private lossLost = 0;
 
@@ -134,6 +139,13 @@ export class BandwidthEstimator implements TransportNumbers {
     this.bitrateBps = Math.min(this.bitrateBps, this.limitBps);
   }
 
+  /** Nothing speaks against more than the estimate, but no more is being sent (or the player, by REMB, sees no more). */
+  get isUnproven(): boolean {
+    if (!Number.isNaN(this.overuseSinceUs)) return false;
+    const isAtLead = this.receivedBps > 0 && this.bitrateBps >= this.receivedBps * MAX_LEAD * NEAR;
+    return isAtLead || this.bitrateBps >= this.limitBps;
+  }
+
   /** For players that tell nothing else: the share of packets lost since the last report. */
   onLoss(share: number, nowUs: number): void {
     if (share > HIGH_LOSS) this.decrease(this.bitrateBps * (1 - share / 2), nowUs);
@@ -157,7 +169,11 @@ export class BandwidthEstimator implements TransportNumbers {
       this.group(this.sentUs[slot]!, arrivalUs, nowUs);
     }
     this.judgeLoss(nowUs);
-    if (Number.isNaN(this.overuseSinceUs)) this.increase(this.receivedBps * MAX_LEAD, nowUs);
+    if (!Number.isNaN(this.overuseSinceUs)) return;
+    // What has arrived since the way was full last is proven.
+    if (this.windows >= PROVEN_WINDOWS)
+      this.bitrateBps = Math.max(this.bitrateBps, Math.min(this.receivedBps, this.limitBps));
+    this.increase(this.receivedBps * MAX_LEAD, nowUs);
   }
 
   private count(bytes: number, arrivalUs: number): void {
@@ -167,6 +183,7 @@ export class BandwidthEstimator implements TransportNumbers {
     if (passedUs < RATE_WINDOW_US) return;
     const bps = (this.windowBytes * 8_000_000) / passedUs;
     this.receivedBps = this.receivedBps === 0 ? bps : (this.receivedBps + bps) / 2;
+    this.windows++;
     this.windowStartUs = arrivalUs;
     this.windowBytes = 0;
   }
@@ -227,6 +244,7 @@ export class BandwidthEstimator implements TransportNumbers {
     if (nowUs - this.lastDecreaseUs < DECREASE_GAP_US) return;
     this.lastDecreaseUs = nowUs;
     this.lastIncreaseUs = nowUs;
+    this.windows = 0;
     this.bitrateBps = Math.max(MIN_BPS, Math.min(this.bitrateBps, toBps));
   }
 

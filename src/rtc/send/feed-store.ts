@@ -14,6 +14,13 @@ const KEEP_US = 2_000_000;
 /** A GOP that is longer than one of these is not kept: who joins waits for the next key frame. */
 const MAX_KEPT_US = 20_000_000;
 const MAX_KEPT_BYTES = 16 * 1024 * 1024;
+/** The bitrate is counted over so much of the stream; a first figure comes earlier. */
+const RATE_US = 2_000_000;
+const FIRST_RATE_US = 500_000;
+/** Times that are further apart are of two timelines. */
+const MAX_STEP_US = 10_000_000;
+
+const NO_READERS: readonly StoreReader[] = [];
 
 /** Ready packets of one frame, or of reports. */
 export class StoredChunk {
@@ -24,14 +31,29 @@ export class StoredChunk {
   readonly dtsUs: number;
   /** All packets are of one track. */
   readonly track: number;
+  /** RTP time, on the stream's clock. */
+  readonly timestamp: number;
+  /** When it came, monotonic microseconds. */
+  readonly pushedUs: number;
 
-  constructor(slab: Uint8Array, start: number, end: number, isKey: boolean, dtsUs: number, track: number) {
+  constructor(
+    slab: Uint8Array,
+    start: number,
+    end: number,
+    isKey: boolean,
+    dtsUs: number,
+    track: number,
+    timestamp: number,
+    pushedUs: number,
+  ) {
     this.slab = slab;
     this.start = start;
     this.end = end;
     this.isKey = isKey;
     this.dtsUs = dtsUs;
     this.track = track;
+    this.timestamp = timestamp;
+    this.pushedUs = pushedUs;
   }
 }
 
@@ -46,7 +68,7 @@ export class TrackClock {
 
 /** Whoever plays from the store. */
 export interface StoreReader {
-  /** A chunk was pushed. */
+  /** Chunks were pushed, one or several. */
   onChunk(nowUs: number): void;
   /** The tracks are others now: nothing of before fits. */
   onTracks(): void;
@@ -61,11 +83,22 @@ export class FeedStore {
   canRequestKey = false;
   /** Position of the latest key frame that is held; -1 = none. */
   latestKey = -1;
+  /** Of all tracks together, bits per second of the stream's time; 0 = not known yet. */
+  bitrateBps = 0;
+  /** When the latest frame of the first track came: pictures come before sound. Monotonic microseconds. */
+  lastPictureUs = Number.NEGATIVE_INFINITY;
+  /** Something came that `serve` has not begun to tell of. */
+  hasNew = false;
+  private rateSinceUs = Number.NaN;
+  private rateBytes = 0;
   private readonly onKeyNeeded: () => void;
   /** Of the tracks; frames of others are dropped. -1 = all are taken. */
   private generation = -1;
   private bytes = 0;
-  private readers: readonly StoreReader[] = [];
+  private readers: readonly StoreReader[] = NO_READERS;
+  /** Who is being told, and how many of them have been. */
+  private serving: readonly StoreReader[] = NO_READERS;
+  private served = 0;
 
   constructor(onKeyNeeded: () => void) {
     this.onKeyNeeded = onKeyNeeded;
@@ -98,7 +131,7 @@ export class FeedStore {
     if (this.canRequestKey) this.onKeyNeeded();
   }
 
-  /** Hot path. Bytes of the feed from one slab: whole marked frames, and reports between them. */
+  /** Hot path. Bytes of the feed from one slab: whole marked frames, and reports between them. `serve` tells readers. */
   push(slab: Uint8Array, start: number, end: number, nowUs: number): void {
     let from = -1;
     let isCurrent = true;
@@ -117,20 +150,66 @@ export class FeedStore {
     if (from >= 0) this.pushChunk(slab, from, end, nowUs);
   }
 
+  /** Hot path. Tells one reader after the other that there is something new, up to that time; true when all know. */
+  serve(now: () => number, untilUs: number): boolean {
+    if (this.served === this.serving.length) {
+      this.hasNew = false;
+      this.serving = this.readers;
+      this.served = 0;
+    }
+    const { serving } = this;
+    while (this.served < serving.length) {
+      const nowUs = now();
+      if (nowUs >= untilUs) return false;
+      serving[this.served++]!.onChunk(nowUs);
+    }
+    this.serving = NO_READERS;
+    this.served = 0;
+    return true;
+  }
+
   private pushChunk(slab: Uint8Array, mark: number, end: number, nowUs: number): void {
     const { chunks } = this;
     const isKey = (slab[mark + 4]! & FRAME_KEY) !== 0;
     const dtsUs = readDouble(slab, mark + 8);
     const start = mark + FRAME_MARK_BYTES;
-    const track = trackOf(slab, start, end);
+    const first = firstPacket(slab, start, end);
     // Reports alone.
-    if (track < 0) return;
-    const position = chunks.push(new StoredChunk(slab, start, end, isKey, dtsUs, track));
+    if (first < 0) return;
+    const track = slab[first + 1]! >> 1;
+    const timestamp = readTimestamp(slab, first + CHUNK_HEADER_BYTES);
+    const chunk = new StoredChunk(slab, start, end, isKey, dtsUs, track, timestamp, nowUs);
+    const position = chunks.push(chunk);
     this.bytes += end - start;
+    this.measure(end - start, dtsUs);
+    if (track === 0) this.lastPictureUs = nowUs;
     if (isKey) this.latestKey = position;
     this.trim(dtsUs);
-    const { readers } = this;
-    for (let i = 0; i < readers.length; i++) readers[i]!.onChunk(nowUs);
+    this.hasNew = true;
+  }
+
+  private measure(bytes: number, dtsUs: number): void {
+    const passedUs = dtsUs - this.rateSinceUs;
+    const isOver = passedUs >= RATE_US;
+    if (passedUs >= FIRST_RATE_US && (isOver || this.bitrateBps === 0)) {
+      const bps = (this.rateBytes * 8_000_000) / passedUs;
+      this.bitrateBps = this.bitrateBps === 0 || passedUs >= MAX_STEP_US ? bps : (this.bitrateBps + bps) / 2;
+    }
+    if (isOver || !(passedUs > -MAX_STEP_US)) {
+      this.rateSinceUs = dtsUs;
+      this.rateBytes = 0;
+    }
+    this.rateBytes += bytes;
+  }
+
+  /** The latest frame of a track that is held; null = none. */
+  newestOf(track: number): StoredChunk | null {
+    const { chunks } = this;
+    for (let position = chunks.head - 1; position >= chunks.tail; position--) {
+      const chunk = chunks.at(position);
+      if (chunk.track === track) return chunk;
+    }
+    return null;
   }
 
   private takeReport(track: number, bytes: Uint8Array, nowUs: number): void {
@@ -160,13 +239,20 @@ export class FeedStore {
   }
 }
 
-/** Of the first RTP packet; -1 when there is none. */
-function trackOf(slab: Uint8Array, start: number, end: number): number {
+/** Where the first RTP packet lies; -1 when there is none. */
+function firstPacket(slab: Uint8Array, start: number, end: number): number {
   for (let at = start; at + CHUNK_HEADER_BYTES <= end; ) {
-    if ((slab[at + 1]! & 1) === 0) return slab[at + 1]! >> 1;
+    if ((slab[at + 1]! & 1) === 0) return at;
     at += CHUNK_HEADER_BYTES + ((slab[at + 2]! << 8) | slab[at + 3]!);
   }
   return -1;
+}
+
+function readTimestamp(slab: Uint8Array, packet: number): number {
+  return (
+    ((slab[packet + 4]! << 24) | (slab[packet + 5]! << 16) | (slab[packet + 6]! << 8) | slab[packet + 7]!) >>>
+    0
+  );
 }
 
 const double = new Uint8Array(8);

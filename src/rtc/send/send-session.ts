@@ -1,34 +1,20 @@
 /**
- * What one player gets: the packets of a FeedStore under its own numbers, paced, with lost packets sent again, sender
- * reports, and a picture at once: who joins, or asks for a picture, gets the GOP that is held from its key frame on, its
- * times pressed together so that the player decodes it in a moment and stands at the live edge.
- * A player whose network cannot carry the pictures keeps its sound and gets pictures again from the next key frame.
+ * What one player gets: the packets of a FeedStore (with simulcast, of one for sound and of others for pictures) under its
+ * own numbers, paced, with lost packets sent again, pictures when it asks for them, and sender reports.
  */
 import { parseRtcp, type RtcpPacket, serializeRtcp } from '../../wire/rtp/rtcp.ts';
 import type { RtcMedia } from '../rtc-description.ts';
 import type { BandwidthEstimator } from './bandwidth-estimator.ts';
-import { CHUNK_HEADER_BYTES, type FeedStore, type StoredChunk, type StoreReader } from './feed-store.ts';
+import { FeedReader } from './feed-reader.ts';
+import type { FeedStore } from './feed-store.ts';
+import { LayerSwitch, type PlayedLayers } from './layer-switch.ts';
+import { Pace } from './pace.ts';
 import { type SendOutput, SendTrack } from './send-track.ts';
 
 const REPORT_US = 1_000_000;
 /** How often the session wants to be called while packets wait. */
 const PACE_US = 5000;
 const IDLE_US = 100_000;
-/** Sent at once however slow the network is thought to be. */
-const BURST_BYTES = 24 * 1024;
-const MIN_PACE_BPS = 4_000_000;
-/** Packets go out this much faster than the network is thought to carry: key frames are bursts. */
-const PACE_GAIN = 2.5;
-/** Further behind than this pictures are left out up to the next key frame. */
-const MAX_LAG_US = 1_000_000;
-/** Between two answers to requests for a picture. */
-const MIN_REPLAY_GAP_US = 500_000;
-/** Pressed together by so many ticks a frame at most, 1 ms of video. */
-const PRESSED_TICKS = 90;
-/** Room for pressed frames between two frames of the stream, ticks. */
-const FRAME_ROOM_TICKS = 1500;
-/** Sound this much behind the newest picture is of now. */
-const SOUND_SLACK_US = 60_000;
 const MIN_RESEND_GAP_US = 15_000;
 const HISTORY_US = 3_000_000;
 
@@ -48,44 +34,27 @@ export interface SendStatistics {
   readonly roundTripUs: number;
   readonly estimateBps: number;
   readonly lagUs: number;
+  /** Place of the layer of simulcast that is being sent, the best 0; -1 = none of them. */
+  readonly layer: number;
 }
 
-export class SendSession implements StoreReader {
+export class SendSession {
   private readonly output: SendOutput;
   private readonly cname: string;
   private readonly estimator: BandwidthEstimator;
+  private readonly pace: Pace;
   private readonly tracks: readonly SendTrack[];
-  /** By feed track. */
-  private byFeedTrack: (SendTrack | undefined)[] = [];
-  private feed: FeedStore;
+  /** Of the pictures, and of the sound where that is another feed. */
+  private readonly pictures: FeedReader;
+  private readonly sound: FeedReader | null;
+  private readonly layers: LayerSwitch | null;
   private readonly videoTrack: number;
-  /** Next chunk to send; -1 = waits for a key frame. */
-  private cursor = -1;
-  /** Where the next packet of that chunk lies; 0 = it has not begun. */
-  private packetAt = 0;
-  /** RTP time of the frame that has begun. */
-  private frameTime = 0;
-  /** Chunks before this position are history: sound of it is not sent, and times of pictures are pressed. */
-  private liveFrom = 0;
-  /** Sound of before this time is history too, whenever it comes: converted sound comes late. */
-  private soundFromUs = Number.NEGATIVE_INFINITY;
-  private pressed = 0;
-  private pressedTicks = 0;
-  private pressedEnd = 0;
-  /** Pictures are left out up to the next key frame. */
-  private skipsPictures = false;
   private started = false;
   private closed = false;
-  private budgetBytes = BURST_BYTES;
-  private budgetUs = 0;
   private lastReportUs = Number.NEGATIVE_INFINITY;
-  private lastReplayUs = Number.NEGATIVE_INFINITY;
   private lastForgetUs = 0;
-  private bytes = 0;
   private nacks = 0;
   private pictureRequests = 0;
-  private replays = 0;
-  private framesSkipped = 0;
   private lossShare = 0;
   private lost = 0;
   private jitterUs = 0;
@@ -93,132 +62,57 @@ export class SendSession implements StoreReader {
   /** Middle 32 bits of the NTP time of the latest reports, and when they went out. */
   private readonly reportTimes = new Map<number, number>();
 
+  /** `layers`: where the pictures come from when the publisher sends several sizes; the sound is that of `feed`. */
   constructor(
     medias: readonly RtcMedia[],
     cname: string,
     feed: FeedStore,
     output: SendOutput,
     estimator: BandwidthEstimator,
+    layers: PlayedLayers | null = null,
   ) {
     this.output = output;
     this.cname = cname;
-    this.feed = feed;
     this.estimator = estimator;
+    this.pace = new Pace(estimator);
     this.tracks = medias.map((media) => new SendTrack(media, output, estimator));
-    for (const track of this.tracks) this.byFeedTrack[track.media.feedTrack] = track;
     this.videoTrack = medias.find(({ kind }) => kind === 'video')?.feedTrack ?? -1;
+    const reader = (tracks: readonly SendTrack[]) =>
+      new FeedReader(feed, tracks, this.pace, (nowUs) => this.onPumped(nowUs));
+    if (layers === null || this.videoTrack < 0) {
+      this.pictures = reader(this.tracks);
+      this.sound = null;
+      this.layers = null;
+      return;
+    }
+    this.pictures = reader(this.tracks.filter(({ media }) => media.kind === 'video'));
+    this.sound = reader(this.tracks.filter(({ media }) => media.kind === 'audio'));
+    this.layers = new LayerSwitch(this.pictures, estimator, layers);
   }
 
   /** The connection is up. */
   start(nowUs: number): void {
     if (this.started || this.closed) return;
     this.started = true;
-    this.budgetUs = nowUs;
-    this.feed.add(this);
-    this.beginAt(nowUs);
-    if (this.cursor < 0) this.feed.requestKey();
-    this.pump(nowUs);
+    this.pace.start(nowUs);
+    this.sound?.start(nowUs);
+    if (this.layers === null) this.pictures.start(nowUs);
+    else this.layers.start(nowUs);
+  }
+
+  /** Other layers than before, or another wish; without meaning for a session that has none. */
+  takeLayers(layers: PlayedLayers, nowUs: number): void {
+    if (!this.closed) this.layers?.take(layers, nowUs);
   }
 
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.feed.remove(this);
+    this.pictures.close();
+    this.sound?.close();
   }
 
-  onTracks(): void {
-    this.moveTo(-1);
-  }
-
-  private moveTo(position: number): void {
-    this.cursor = position;
-    this.packetAt = 0;
-  }
-
-  onChunk(nowUs: number): void {
-    const { feed } = this;
-    const head = feed.chunks.head - 1;
-    if (this.cursor < 0) {
-      const isStart = this.videoTrack < 0 || head === feed.latestKey;
-      if (!isStart) {
-        this.sendSound(head, nowUs);
-        return;
-      }
-      this.moveTo(head);
-      this.liveFrom = head;
-    }
-    this.pump(nowUs);
-  }
-
-  /** While pictures wait for a key frame the sound goes on. */
-  private sendSound(position: number, nowUs: number): void {
-    const chunk = this.feed.chunks.at(position);
-    if (chunk.track === this.videoTrack || chunk.dtsUs < this.soundFromUs) return;
-    this.packetAt = 0;
-    this.sendChunk(chunk, false, true, nowUs);
-    this.packetAt = 0;
-  }
-
-  /** From the key frame that is held, with pressed times; waits for one when none is held. */
-  private beginAt(nowUs: number): void {
-    const { feed, videoTrack } = this;
-    const { chunks, latestKey } = feed;
-    if (chunks.size > 0) this.soundFromUs = chunks.at(chunks.head - 1).dtsUs - SOUND_SLACK_US;
-    if (videoTrack < 0) {
-      this.moveTo(chunks.head);
-      this.liveFrom = chunks.head;
-      return;
-    }
-    this.moveTo(latestKey);
-    this.liveFrom = chunks.head;
-    if (latestKey < 0) return;
-    this.lastReplayUs = nowUs;
-    this.press(chunks.head);
-  }
-
-  /** Finds times for the pictures from the cursor to `end`: the player has seen them, or they lead up to the newest. */
-  private press(end: number): void {
-    const { chunks } = this.feed;
-    const track = this.byFeedTrack[this.videoTrack]!;
-    let count = 0;
-    let newest = 0;
-    for (let position = this.cursor; position < end; position++) {
-      const chunk = chunks.at(position);
-      if (chunk.track !== this.videoTrack) continue;
-      count++;
-      newest = timestampOf(chunk, this.videoTrack);
-    }
-    this.pressed = count;
-    if (!track.hasSent) {
-      this.pressedTicks = PRESSED_TICKS;
-      this.pressedEnd = (newest + track.timestampOffset) >>> 0;
-      return;
-    }
-    // Behind the picture that was sent last, and before the next.
-    this.pressedTicks = Math.max(
-      1,
-      Math.min(PRESSED_TICKS, Math.floor(FRAME_ROOM_TICKS / Math.max(1, count))),
-    );
-    this.pressedEnd = (track.lastTimestamp + this.pressedTicks * count) >>> 0;
-  }
-
-  /** Sends what waits, as far as the pace allows. */
-  private pump(nowUs: number): void {
-    const { feed } = this;
-    const { chunks } = feed;
-    if (!this.started || this.cursor < 0) return;
-    this.refill(nowUs);
-    if (this.cursor < chunks.tail) this.fallBehind();
-    while (this.cursor >= 0 && this.cursor < chunks.head && this.budgetBytes > 0) {
-      const chunk = chunks.at(this.cursor);
-      const isHistory = this.cursor < this.liveFrom;
-      if (!isHistory && this.packetAt === 0 && this.isTooLate(chunk)) {
-        this.fallBehind();
-        continue;
-      }
-      if (this.isWanted(chunk, isHistory) && !this.sendChunk(chunk, isHistory, false, nowUs)) break;
-      this.moveTo(this.cursor + 1);
-    }
+  private onPumped(nowUs: number): void {
     if (nowUs - this.lastReportUs >= REPORT_US || this.hasUnreported()) this.report(nowUs);
   }
 
@@ -227,79 +121,6 @@ export class SendSession implements StoreReader {
     const { tracks } = this;
     for (let i = 0; i < tracks.length; i++) if (tracks[i]!.hasSent && !tracks[i]!.isReported) return true;
     return false;
-  }
-
-  /** Whether this player gets the frame at all. */
-  private isWanted(chunk: StoredChunk, isHistory: boolean): boolean {
-    if (this.byFeedTrack[chunk.track] === undefined) return false;
-    const isPicture = chunk.track === this.videoTrack;
-    if (!isPicture) return !isHistory && chunk.dtsUs >= this.soundFromUs;
-    if (this.skipsPictures && this.packetAt === 0) {
-      if (!chunk.isKey) {
-        this.framesSkipped++;
-        return false;
-      }
-      this.skipsPictures = false;
-    }
-    return true;
-  }
-
-  private isTooLate(chunk: StoredChunk): boolean {
-    const { chunks } = this.feed;
-    return chunks.at(chunks.head - 1).dtsUs - chunk.dtsUs > MAX_LAG_US;
-  }
-
-  /** To the latest key frame if that is still ahead, else to the newest chunk, with sound alone up to a key frame. */
-  private fallBehind(): void {
-    const { feed } = this;
-    const { chunks, latestKey } = feed;
-    const before = Math.max(this.cursor, chunks.tail);
-    const isAhead = latestKey > this.cursor;
-    this.moveTo(isAhead ? latestKey : chunks.head);
-    this.liveFrom = this.cursor;
-    for (let position = before; position < this.cursor; position++)
-      if (chunks.at(position).track === this.videoTrack) this.framesSkipped++;
-    if (isAhead) return;
-    this.skipsPictures = this.videoTrack >= 0;
-    feed.requestKey();
-  }
-
-  private refill(nowUs: number): void {
-    const bps = Math.max(MIN_PACE_BPS, this.estimator.bitrateBps * PACE_GAIN);
-    const added = ((nowUs - this.budgetUs) * bps) / 8_000_000;
-    this.budgetUs = nowUs;
-    this.budgetBytes = Math.min(BURST_BYTES, this.budgetBytes + added);
-  }
-
-  /** Hot path. False when the pace does not allow all of it now: it goes on where it stopped. */
-  private sendChunk(chunk: StoredChunk, isHistory: boolean, isAtOnce: boolean, nowUs: number): boolean {
-    const { slab, end } = chunk;
-    const track = this.byFeedTrack[chunk.track];
-    if (track === undefined) return true;
-    if (this.packetAt === 0) {
-      this.packetAt = chunk.start;
-      this.frameTime = this.timeOf(chunk, track, isHistory);
-    }
-    while (this.packetAt + CHUNK_HEADER_BYTES <= end) {
-      if (this.budgetBytes <= 0 && !isAtOnce) return false;
-      const at = this.packetAt;
-      const packet = at + CHUNK_HEADER_BYTES;
-      const next = packet + ((slab[at + 2]! << 8) | slab[at + 3]!);
-      this.packetAt = next;
-      if ((slab[at + 1]! & 1) === 1) continue;
-      const bytes = track.send(slab, packet, next, this.frameTime, nowUs);
-      this.bytes += bytes;
-      this.budgetBytes -= bytes;
-    }
-    return true;
-  }
-
-  private timeOf(chunk: StoredChunk, track: SendTrack, isHistory: boolean): number {
-    if (isHistory && this.pressed > 0) {
-      this.pressed--;
-      return (this.pressedEnd - this.pressed * this.pressedTicks) >>> 0;
-    }
-    return (timestampOf(chunk, chunk.track) + track.timestampOffset) >>> 0;
   }
 
   /** RTCP of the player, decrypted. */
@@ -320,7 +141,8 @@ export class SendSession implements StoreReader {
         return;
       case 'pli':
       case 'fir':
-        this.takePictureRequest(nowUs);
+        this.pictureRequests++;
+        this.pictures.repeatPicture(nowUs);
         return;
       default:
     }
@@ -350,39 +172,18 @@ export class SendSession implements StoreReader {
     const gapUs = Math.max(MIN_RESEND_GAP_US, Number.isNaN(this.roundTripUs) ? 0 : this.roundTripUs / 2);
     for (const sequence of sequences) {
       // What is sent again is part of the pace: a flood of requests gets no flood of answers.
-      if (this.budgetBytes < -BURST_BYTES) return;
-      const bytes = track.resend(sequence, gapUs, nowUs);
-      this.bytes += bytes;
-      this.budgetBytes -= bytes;
+      if (this.pace.isOverdrawn) return;
+      this.pace.spend(track.resend(sequence, gapUs, nowUs));
     }
-  }
-
-  /** From the publisher when it makes key frames on request, else from what is held. */
-  private takePictureRequest(nowUs: number): void {
-    this.pictureRequests++;
-    const { feed } = this;
-    if (feed.canRequestKey) {
-      feed.requestKey();
-      return;
-    }
-    if (nowUs - this.lastReplayUs < MIN_REPLAY_GAP_US || this.cursor < 0 || feed.latestKey < 0) return;
-    this.replays++;
-    this.lastReplayUs = nowUs;
-    // What has been sent already counts as history; what has not goes on from there.
-    const reached = this.cursor;
-    this.moveTo(feed.latestKey);
-    this.liveFrom = Math.max(reached, feed.latestKey);
-    this.skipsPictures = false;
-    this.press(reached);
-    this.pump(nowUs);
   }
 
   private report(nowUs: number): void {
     this.lastReportUs = nowUs;
     for (const track of this.tracks) {
-      const { feedTrack } = track.media;
-      const clockRate = this.feed.clockRates[feedTrack] ?? track.media.clockRate;
-      const report = track.hasSent ? track.report(this.feed.clocks[feedTrack], clockRate, nowUs) : null;
+      const { feedTrack, kind } = track.media;
+      const { feed } = kind === 'audio' && this.sound !== null ? this.sound : this.pictures;
+      const clockRate = feed.clockRates[feedTrack] ?? track.media.clockRate;
+      const report = track.hasSent ? track.report(feed.clocks[feedTrack], clockRate, nowUs) : null;
       if (track.hasSent) track.isReported = true;
       if (report === null) continue;
       this.rememberReport(report.ntpSeconds, report.ntpFraction, nowUs);
@@ -403,55 +204,40 @@ export class SendSession implements StoreReader {
   /** Returns the time until it wants to be called again, microseconds. */
   tick(nowUs: number): number {
     if (this.closed || !this.started) return IDLE_US;
-    this.pump(nowUs);
+    this.layers?.tick(nowUs);
+    this.sound?.pump(nowUs);
+    this.pictures.pump(nowUs);
     if (nowUs - this.lastReportUs >= REPORT_US) this.report(nowUs);
     if (nowUs - this.lastForgetUs >= REPORT_US) {
       this.lastForgetUs = nowUs;
       for (const track of this.tracks) track.forgetBefore(nowUs - HISTORY_US);
     }
-    return this.cursor >= 0 && this.cursor < this.feed.chunks.head ? PACE_US : IDLE_US;
+    return this.pictures.isBehind || this.sound?.isBehind === true ? PACE_US : IDLE_US;
   }
 
   statistics(): SendStatistics {
-    const { chunks } = this.feed;
+    const { pictures, pace } = this;
     let packets = 0;
     let resent = 0;
     for (const track of this.tracks) {
       packets += track.packets;
       resent += track.resent;
     }
-    const isWaiting = this.cursor >= chunks.tail && this.cursor < chunks.head;
     return {
       packets,
-      bytes: this.bytes,
+      bytes: pace.bytes,
       resent,
       nacks: this.nacks,
       pictureRequests: this.pictureRequests,
-      replays: this.replays,
-      framesSkipped: this.framesSkipped,
+      replays: pictures.replays,
+      framesSkipped: pictures.framesSkipped,
       lossShare: this.lossShare,
       lost: this.lost,
       jitterUs: this.jitterUs,
       roundTripUs: this.roundTripUs,
       estimateBps: this.estimator.bitrateBps,
-      lagUs: isWaiting ? chunks.at(chunks.head - 1).dtsUs - chunks.at(this.cursor).dtsUs : 0,
+      lagUs: pictures.lagUs,
+      layer: this.layers?.place ?? -1,
     };
   }
-}
-
-/** RTP time of the first packet of this track in a chunk, on the stream's clock. */
-function timestampOf({ slab, start, end }: StoredChunk, track: number): number {
-  for (let at = start; at + CHUNK_HEADER_BYTES <= end; ) {
-    const packet = at + CHUNK_HEADER_BYTES;
-    if (slab[at + 1] === track * 2) return readTimestamp(slab, packet);
-    at = packet + ((slab[at + 2]! << 8) | slab[at + 3]!);
-  }
-  return 0;
-}
-
-function readTimestamp(slab: Uint8Array, packet: number): number {
-  return (
-    ((slab[packet + 4]! << 24) | (slab[packet + 5]! << 16) | (slab[packet + 6]! << 8) | slab[packet + 7]!) >>>
-    0
-  );
 }

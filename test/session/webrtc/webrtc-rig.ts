@@ -8,6 +8,7 @@ import { makeIceCredentials } from '../../../src/ice/credentials.ts';
 import { rtpTracksOf } from '../../../src/packaging/rtp-feed-tracks.ts';
 import { WEBRTC_PAYLOAD_FORMATS, webrtcFormat } from '../../../src/packaging/webrtc-feed.ts';
 import { FRAME_MARK_CHANNEL } from '../../../src/packaging/webrtc-frame-mark.ts';
+import type { PublishedSize } from '../../../src/protocol/webrtc/layer-feeds.ts';
 import type { PeerRequest, PeerSession } from '../../../src/protocol/webrtc/peer-session.ts';
 import { WhepPlayer } from '../../../src/protocol/webrtc/whep-player.ts';
 import { WhipPublisher } from '../../../src/protocol/webrtc/whip-publisher.ts';
@@ -65,6 +66,7 @@ export class WebrtcRig {
   readonly threads: PlayedThread[] = [];
   readonly context: ModuleContext;
   readonly pool: RtcPool;
+  readonly sizes = new Map<string, readonly PublishedSize[]>();
   isGone = false;
 
   private constructor(policy: string) {
@@ -156,6 +158,7 @@ export class WebrtcRig {
       offer,
       isGone: () => this.isGone,
       codecs: [],
+      layer: '',
       local: () => ({ candidates: [], fingerprint: FINGERPRINT }),
       ...more,
     };
@@ -163,7 +166,12 @@ export class WebrtcRig {
 
   private get services() {
     const { context, pool } = this;
-    return { context, pool, onOver: (session: PeerSession) => void this.over.push(session) };
+    return {
+      context,
+      pool,
+      sizes: this.sizes,
+      onOver: (session: PeerSession) => void this.over.push(session),
+    };
   }
 
   publisher(stream: string, offer: string, more: Partial<PeerRequest> = {}): WhipPublisher {
@@ -232,6 +240,7 @@ export class WebrtcRig {
     const feeds = new Set(this.thread.of('feed').map(({ feed }) => feed));
     for (const { feed } of this.thread.of('feed-end')) feeds.delete(feed);
     assert.equal(feeds.size, 0, 'feeds');
+    assert.equal(this.sizes.size, 0, 'layers');
     assert.deepEqual(this.test.faults, []);
   }
 }

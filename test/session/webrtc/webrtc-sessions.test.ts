@@ -375,6 +375,7 @@ describe('WebRTC sessions', () => {
                 roundTripUs: 20_500,
                 estimateBps: 1_000_000,
                 lagUs: 0,
+                layer: -1,
               },
             },
           },
@@ -411,6 +412,22 @@ describe('WebRTC sessions', () => {
       assert.equal(player.ended, false);
       again.kick('the end');
       player.kick('the end');
+    });
+
+    test('one that waits for its tracks while the thread ends is refused', async () => {
+      rig.test.rules = { ...rig.test.rules, graceMs: 5000 };
+      const { publisher, peer } = await publishing('cam');
+      // Its sound is waited for.
+      const pictures = rig.packets(recording, TYPES).filter(({ media }) => media === 0);
+      rig.arrive(peer, pictures.slice(0, 4));
+      const player = rig.player('cam');
+      const refused = assert.rejects(player.begin(), rejected('limit'));
+      await rig.test.settle();
+      rig.thread.end('out of memory');
+      assert.equal(publisher.ended, true);
+      await refused;
+      assertOver(player);
+      await rig.pass(10);
     });
 
     test('end with the stream, by a kick, and when the peer leaves', async () => {

@@ -86,13 +86,12 @@ class Thread {
   open(
     description: RtcDescription,
     feed: number,
-    addresses: readonly string[],
     events: RtcConnectionEvents,
-    id: number,
+    { id, localAddresses }: { id: number; localAddresses: readonly string[] },
   ): object {
     this.description = description;
     this.events = events;
-    this.said.push(`open ${id} feed ${feed} ${addresses.join(' ')}`);
+    this.said.push(`open ${id} feed ${feed} ${localAddresses.join(' ')}`);
     return {
       close: () => this.said.push('close'),
       requestKey: (media: number, layer: number) => this.said.push(`key ${media} ${layer}`),

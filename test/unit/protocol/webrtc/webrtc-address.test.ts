@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   isWebrtcPath,
+  layerLocation,
   type OfferAddress,
   sessionLocation,
   webrtcAddress,
@@ -121,4 +122,11 @@ test('what belongs to others', () => {
   }
   // A session that cannot be one.
   assert.equal(parse('/webrtc/session/short'), null);
+});
+
+test('where a player chooses its layer is below its session', () => {
+  assert.equal(layerLocation(SECRET), `/webrtc/session/${SECRET}/layer`);
+  assert.deepEqual(parse(layerLocation(SECRET)), { kind: 'layer', secret: SECRET });
+  assert.equal(parse(`/webrtc/session/${SECRET}/layers`), null);
+  assert.equal(parse('/webrtc/session/layer'), null);
 });

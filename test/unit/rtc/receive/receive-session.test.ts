@@ -247,3 +247,37 @@ test('a key frame that is wanted before the first packet is asked for with it', 
   world.receive(packet(1));
   assert.equal(world.tick(10).filter(({ type }) => type === 'pli').length, 1);
 });
+
+/** What it told of its time (RFC 3611 section 4.4), the latest last: SSRC and the bits that come back. */
+function referenceTimes(control: readonly Buffer[]): { ssrc: number; told: number }[] {
+  return control
+    .filter((compound) => compound.length === 28 && compound[9] === 207)
+    .map((compound) => ({ ssrc: compound.readUInt32BE(12), told: compound.readUInt32BE(22) }));
+}
+
+test('the round trip comes from replies to reference times, and who never replies is not asked for ever', () => {
+  const world = new World();
+  world.receive(packet(1));
+  for (let second = 0; second < 3; second++) {
+    world.nowUs += 1_000_000;
+    world.session.tick(world.nowUs);
+  }
+  assert.ok(Number.isNaN(world.session.statistics().roundTripUs), 'not known');
+  const asked = referenceTimes(world.control);
+  assert.equal(asked.length, 3);
+  const { ssrc, told } = asked.at(-1)!;
+  const reply = Buffer.alloc(24);
+  reply.set([0x80, 207, 0, 5, 0, 0, 0, 9, 5, 0, 0, 3]);
+  reply.writeUInt32BE(ssrc, 12);
+  reply.writeUInt32BE(told, 16);
+  // Held for 0.25 s.
+  reply.writeUInt32BE(0x4000, 20);
+  const head = serializeRtcp([{ type: 'rr', ssrc: 9, reports: [] }]);
+  world.session.receiveRtcp(Buffer.concat([head, reply]), world.nowUs + 280_000);
+  assert.ok(Math.abs(world.session.statistics().roundTripUs - 30_000) < 50);
+  for (let second = 0; second < 30; second++) {
+    world.nowUs += 1_000_000;
+    world.session.tick(world.nowUs);
+  }
+  assert.equal(referenceTimes(world.control).length, 13);
+});

@@ -12,6 +12,8 @@ class Link {
   capacityBps: number;
   lossShare = 0;
   readonly estimator = new BandwidthEstimator();
+  /** False: it sends what it wants, as with a layer that is larger than the estimate. */
+  heeds = true;
   /** Queue at the bottleneck, microseconds. */
   queueUs = 0;
   longestQueueUs = 0;
@@ -30,7 +32,7 @@ class Link {
     let feedbackUs = this.nowUs + 50_000;
     while (this.nowUs < endUs) {
       this.nowUs += 1000;
-      const rate = Math.min(wantedBps, this.estimator.bitrateBps);
+      const rate = this.heeds ? Math.min(wantedBps, this.estimator.bitrateBps) : wantedBps;
       const gapUs = (PACKET_BYTES * 8_000_000) / rate;
       while (this.sentUpToUs + gapUs <= this.nowUs) {
         this.sentUpToUs += gapUs;
@@ -126,4 +128,32 @@ test('estimate: hostile feedback never throws and never leaves the bounds', () =
     estimator.onRtcp(bytes, i * 1000);
   }
   assert.ok(estimator.bitrateBps >= 150_000 && estimator.bitrateBps <= 200_000_000);
+});
+
+test('what is sent little of is not proven; what has arrived is, within a second or two', () => {
+  const link = new Link(400_000);
+  link.run(10, 3_000_000);
+  const { estimator } = link;
+  assert.ok(estimator.bitrateBps < 500_000, `${estimator.bitrateBps}`);
+  link.capacityBps = 10_000_000;
+  link.run(5, 150_000);
+  assert.equal(estimator.isUnproven, true);
+  assert.ok(estimator.bitrateBps < 600_000, `${estimator.bitrateBps}`);
+  link.heeds = false;
+  link.run(2, 2_000_000);
+  assert.ok(estimator.bitrateBps > 1_700_000, `${estimator.bitrateBps}`);
+});
+
+test('more than the way carries is not proven by sending it', () => {
+  const link = new Link(500_000);
+  link.heeds = false;
+  link.run(10, 800_000);
+  assert.ok(link.estimator.bitrateBps < 560_000, `${link.estimator.bitrateBps}`);
+});
+
+test('a bound of REMB is what the player has seen so far', () => {
+  const estimator = new BandwidthEstimator();
+  assert.equal(estimator.isUnproven, false);
+  estimator.onRtcp(serializeRemb(1, 300_000, [2]), 0);
+  assert.equal(estimator.isUnproven, true);
 });

@@ -51,3 +51,38 @@ test('without a generation all are taken', () => {
   push(store, mark(1), PACKET, mark(2), PACKET);
   assert.equal(store.chunks.head - store.chunks.tail, 2);
 });
+
+test('readers are told one after the other, as far as time allows; what comes meanwhile is told in the next round', () => {
+  const store = new FeedStore(() => undefined);
+  store.setTracks([90_000]);
+  const seen: string[] = [];
+  let nowUs = 0;
+  const reader = (name: string) => ({
+    onChunk: () => {
+      seen.push(`${name}${store.chunks.head}`);
+      nowUs++;
+    },
+    onTracks: () => undefined,
+  });
+  const [a, b, c] = ['a', 'b', 'c'].map(reader);
+  store.add(a!);
+  store.add(b!);
+  const now = () => nowUs;
+  push(store, mark(0), report(1, 1));
+  assert.equal(store.hasNew, false, 'reports alone');
+  push(store, mark(0), PACKET, mark(0), PACKET);
+  assert.equal(store.hasNew, true);
+  assert.equal(store.serve(now, 1), false);
+  assert.deepEqual(seen, ['a2']);
+  assert.equal(store.hasNew, false);
+  // Who comes now looks for itself what there is.
+  store.add(c!);
+  push(store, mark(0), PACKET);
+  assert.equal(store.serve(now, 1), false, 'its time is over');
+  assert.equal(store.serve(now, 99), true);
+  assert.deepEqual(seen, ['a2', 'b3']);
+  assert.equal(store.hasNew, true);
+  assert.equal(store.serve(now, 99), true);
+  assert.deepEqual(seen, ['a2', 'b3', 'a3', 'b3', 'c3']);
+  assert.equal(store.hasNew, false);
+});

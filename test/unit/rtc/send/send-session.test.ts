@@ -1,58 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FRAME_MARK_BYTES, FRAME_MARK_CHANNEL } from '../../../../src/packaging/webrtc-frame-mark.ts';
 import type { RtcMedia } from '../../../../src/rtc/rtc-description.ts';
 import { BandwidthEstimator } from '../../../../src/rtc/send/bandwidth-estimator.ts';
 import { FeedStore } from '../../../../src/rtc/send/feed-store.ts';
 import { SendSession } from '../../../../src/rtc/send/send-session.ts';
 import { parseRtcp, serializeRtcp } from '../../../../src/wire/rtp/rtcp.ts';
-import { RtpExtensionCursor, RtpPacket, writeRtpHeader } from '../../../../src/wire/rtp/rtp-packet.ts';
+import { RtpExtensionCursor, RtpPacket } from '../../../../src/wire/rtp/rtp-packet.ts';
 import { makeMedia } from '../rtc-media.ts';
+import { feedFrame, feedReport, pushAll } from './feed-frames.ts';
 
 const VIDEO_SSRC = 0x1111;
 const AUDIO_SSRC = 0x3333;
 const FRAME_US = 40_000;
 const FRAME_TICKS = 3600;
-
-/** A frame of the feed: mark, then packets of 100 bytes of one track. */
-function frame(track: number, isKey: boolean, dtsUs: number, timestamp: number, packets: number): Buffer {
-  const bytes = Buffer.alloc(FRAME_MARK_BYTES + packets * 116);
-  bytes[0] = 0x24;
-  bytes[1] = FRAME_MARK_CHANNEL;
-  bytes.writeUInt16BE(FRAME_MARK_BYTES - 4, 2);
-  bytes[4] = isKey ? 1 : 0;
-  bytes.writeDoubleBE(dtsUs, 8);
-  for (let i = 0; i < packets; i++) {
-    const at = FRAME_MARK_BYTES + i * 116;
-    bytes[at] = 0x24;
-    bytes[at + 1] = track * 2;
-    bytes.writeUInt16BE(112, at + 2);
-    writeRtpHeader(bytes, at + 4, 96 + track, i === packets - 1, i, timestamp, 0xabc);
-    bytes.fill(track + 1, at + 16, at + 116);
-  }
-  return bytes;
-}
-
-function senderReport(track: number, rtpTime: number): Buffer {
-  const report = serializeRtcp([
-    {
-      type: 'sr',
-      ssrc: 0xabc,
-      ntpSeconds: 1000,
-      ntpFraction: 0,
-      rtpTime,
-      packets: 1,
-      octets: 1,
-      reports: [],
-    },
-  ]);
-  const bytes = Buffer.alloc(report.length + 4);
-  bytes[0] = 0x24;
-  bytes[1] = track * 2 + 1;
-  bytes.writeUInt16BE(report.length, 2);
-  report.copy(bytes, 4);
-  return bytes;
-}
 
 class World {
   nowUs = 1_000_000;
@@ -109,14 +69,14 @@ class World {
   /** One picture of the stream, 40 ms after the one before. */
   picture(isKey = false, packets = 2): void {
     this.nowUs += FRAME_US;
-    const bytes = frame(0, isKey, this.next * FRAME_US, this.next * FRAME_TICKS, packets);
+    const bytes = feedFrame(0, isKey, this.next * FRAME_US, this.next * FRAME_TICKS, packets);
     this.next++;
-    this.store.push(bytes, 0, bytes.length, this.nowUs);
+    pushAll(this.store, bytes, 0, bytes.length, this.nowUs);
   }
 
   sound(): void {
-    const bytes = frame(1, false, this.next * FRAME_US, this.next * 1920, 1);
-    this.store.push(bytes, 0, bytes.length, this.nowUs);
+    const bytes = feedFrame(1, false, this.next * FRAME_US, this.next * 1920, 1);
+    pushAll(this.store, bytes, 0, bytes.length, this.nowUs);
   }
 
   takePackets() {
@@ -270,8 +230,8 @@ test('a large burst is paced, and goes on with the ticks', () => {
 
 test('sender reports tell the stream time of now, on the clock of the player', () => {
   const world = new World();
-  const bytes = senderReport(0, 0);
-  world.store.push(bytes, 0, bytes.length, world.nowUs);
+  const bytes = feedReport(0, 0);
+  pushAll(world.store, bytes, 0, bytes.length, world.nowUs);
   const session = world.play();
   world.picture(true);
   const sent = world.takePackets();
@@ -289,8 +249,8 @@ test('sender reports tell the stream time of now, on the clock of the player', (
 
 test('loss, jitter and round trip come from the reports of the player', () => {
   const world = new World();
-  const bytes = senderReport(0, 0);
-  world.store.push(bytes, 0, bytes.length, world.nowUs);
+  const bytes = feedReport(0, 0);
+  pushAll(world.store, bytes, 0, bytes.length, world.nowUs);
   const session = world.play();
   world.picture(true);
   world.nowUs += 1_000_000;
@@ -348,8 +308,8 @@ test('the store keeps the GOP and two seconds, and drops a GOP that never ends',
 test('a track that begins late is reported at once, so that its sound fits the pictures', () => {
   const world = new World();
   for (const track of [0, 1]) {
-    const bytes = senderReport(track, 0);
-    world.store.push(bytes, 0, bytes.length, world.nowUs);
+    const bytes = feedReport(track, 0);
+    pushAll(world.store, bytes, 0, bytes.length, world.nowUs);
   }
   world.play();
   world.picture(true);
