@@ -119,7 +119,8 @@ export const webrtcRuleSection = section({
     simulcast: choice(['layers', 'best'], 'layers', {
       text:
         'A publisher that sends several sizes at once: layers makes the largest NAME and the others streams of their own, ' +
-        'NAME~RID (rid: what the publisher calls them); best takes the largest alone.',
+        'NAME~RID (rid: what the publisher calls them), and players of NAME by WHEP are led between them; best takes the ' +
+        'largest alone.',
       reload: 'new-sessions',
     }),
   },
