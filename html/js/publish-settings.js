@@ -23,7 +23,8 @@ export class PublishSettings {
     const kilobits = BITRATES.map((kbps) => [String(kbps), bitrate(kbps)]);
     this.#fill('bitrate', [['0', t('send.auto')], ...kilobits]);
     const choices = codecChoices(codecs).map(({ mime, label }) => [mime, label]);
-    this.#fill('codec', [['', t('send.codec.auto')], ...choices]);
+    const hasH264 = choices.some(([mime]) => mime === 'video/h264');
+    this.#fill('codec', [['', t(hasH264 ? 'send.codec.auto' : 'send.auto')], ...choices]);
     for (const [name, value] of Object.entries({ ...DEFAULTS, ...this.#stored, ...asked }))
       this.#set(name, value);
     if (!canShareScreen) {

@@ -84,7 +84,8 @@ async function copy(paced, from, to, format, ...pairs) {
   const output = await Muxer.open(target.url, { input, format, options });
   const index = new Map(input.streams.map((stream) => [stream.index, output.addStream(stream)]));
   const started = Date.now();
-  for await (const packet of input.packets()) {
+  // packets() asks again and again, without a pause, whether there is room for the next one.
+  for (const packet of input.packetsSync()) {
     if (!packet || isInterrupted) break;
     const at = record(streams, packet, input.streams[packet.streamIndex].timeBase);
     const early = at * 1000 - (Date.now() - started);

@@ -12,6 +12,8 @@ import type { SendTrack } from './send-track.ts';
 const MAX_LAG_US = 1_000_000;
 /** Between two answers to requests for a picture. */
 const MIN_REPLAY_GAP_US = 500_000;
+/** After the beginning: Firefox sets its receiver up anew within that time and loses what came before. */
+const FIRST_REPLAY_GAP_US = 100_000;
 /** Pressed together by so many ticks a frame at most, 1 ms of video. */
 const PRESSED_TICKS = 90;
 /** Room for pressed frames between two frames of the stream, ticks. */
@@ -161,7 +163,7 @@ export class FeedReader implements StoreReader {
     }
     this.moveTo(latestKey);
     if (latestKey < 0) return;
-    this.lastReplayUs = nowUs;
+    this.lastReplayUs = nowUs - MIN_REPLAY_GAP_US + FIRST_REPLAY_GAP_US;
     this.press(chunks.head);
   }
 

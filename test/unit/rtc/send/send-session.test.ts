@@ -212,6 +212,20 @@ test('else it is answered from the GOP that is held, between the newest picture 
   assert.equal(session.statistics().replays, 1);
 });
 
+test('who loses the beginning, as Firefox does, need not wait long for it', () => {
+  const world = new World();
+  world.picture(true);
+  const session = world.play();
+  const begun = world.takePackets().length;
+  assert.ok(begun > 0);
+  const repeated = [50, 60, 120, 380, 30].map((ms) => {
+    world.nowUs += ms * 1000;
+    session.onRtcp(serializeRtcp([{ type: 'pli', ssrc: 9, mediaSsrc: VIDEO_SSRC }]), world.nowUs);
+    return world.takePackets().length;
+  });
+  assert.deepEqual(repeated, [0, begun, 0, begun, 0]);
+});
+
 test('a large burst is paced, and goes on with the ticks', () => {
   const world = new World();
   const session = world.play();

@@ -1,0 +1,60 @@
+/**
+ * Preferences of a Firefox for tests: a camera and a microphone of its own, WebRTC over loopback, and nothing that reaches
+ * out: updates and reports are off, and the proxy is a port where nobody listens, past which loopback goes.
+ */
+
+export const FIREFOX_MICROPHONE_HZ = 1000;
+
+export const FIREFOX_PREFERENCES: Readonly<Record<string, string | number | boolean>> = {
+  'media.navigator.streams.fake': true,
+  'media.navigator.permission.disabled': true,
+  'media.navigator.audio.fake_frequency': FIREFOX_MICROPHONE_HZ,
+  // Pages without these permissions get the address of the default route alone as a candidate, and never loopback.
+  'permissions.default.camera': 1,
+  'permissions.default.microphone': 1,
+  'media.peerconnection.ice.loopback': true,
+  'media.peerconnection.ice.obfuscate_host_addresses': false,
+  'media.autoplay.default': 0,
+  'media.autoplay.blocking_policy': 0,
+  // Sound goes nowhere, and its clock runs on a machine without sound too.
+  'media.cubeb.force_mock_context': true,
+  'media.gmp-manager.updateEnabled': false,
+  'media.gmp-manager.url': '',
+  'network.proxy.type': 1,
+  'network.proxy.http': '127.0.0.1',
+  'network.proxy.http_port': 9,
+  'network.proxy.ssl': '127.0.0.1',
+  'network.proxy.ssl_port': 9,
+  'network.proxy.no_proxies_on': '127.0.0.1, localhost',
+  'network.proxy.failover_direct': false,
+  'network.proxy.allow_bypass': false,
+  'network.dns.forceResolve': '127.0.0.1',
+  'network.captive-portal-service.enabled': false,
+  'network.connectivity-service.enabled': false,
+  'network.dns.disablePrefetch': true,
+  'network.prefetch-next': false,
+  'network.trr.mode': 5,
+  'app.update.enabled': false,
+  'app.normandy.enabled': false,
+  'app.shield.optoutstudies.enabled': false,
+  'browser.aboutwelcome.enabled': false,
+  'browser.newtabpage.enabled': false,
+  'browser.region.network.url': '',
+  'browser.safebrowsing.downloads.remote.enabled': false,
+  'browser.safebrowsing.malware.enabled': false,
+  'browser.safebrowsing.phishing.enabled': false,
+  'browser.safebrowsing.update.enabled': false,
+  'browser.search.update': false,
+  'browser.shell.checkDefaultBrowser': false,
+  'browser.startup.homepage_override.mstone': 'ignore',
+  'browser.startup.page': 0,
+  'datareporting.healthreport.uploadEnabled': false,
+  'datareporting.policy.dataSubmissionEnabled': false,
+  'dom.push.connection.enabled': false,
+  'extensions.getAddons.cache.enabled': false,
+  'extensions.systemAddon.update.enabled': false,
+  'extensions.update.enabled': false,
+  'intl.accept_languages': 'en-US',
+  'services.settings.server': 'data:,',
+  'toolkit.telemetry.enabled': false,
+};
