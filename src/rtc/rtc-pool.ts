@@ -6,9 +6,13 @@ import { RejectedError } from '../util/errors.ts';
 import { RtcLink } from './rtc-link.ts';
 import { RtcThread } from './rtc-thread.ts';
 
+/** When each thread has so many connections another one is started: a thread costs some 15 MiB. */
+const THREAD_CONNECTIONS = 50;
+
 export interface RtcPoolOptions {
   readonly startWorker: StartWorker;
   readonly hub: StreamHub;
+  /** At most. The first runs from the start, so that a port that is taken is told of then. */
   readonly threads: number;
   readonly hosts: readonly string[];
   /** Of the first thread; the others have the numbers after it. 0 = any. */
@@ -18,6 +22,8 @@ export interface RtcPoolOptions {
   readonly certificate: { readonly key: string; readonly cert: string };
   readonly maxConnections: number;
   readonly onTrouble: (event: string, cause: string) => void;
+  /** A further thread listens. */
+  readonly onGrown: (port: number) => void;
   /** A thread broke off. */
   readonly onEnd: (reason: string) => void;
 }
@@ -26,6 +32,9 @@ export class RtcPool {
   private readonly options: RtcPoolOptions;
   private readonly threads: RtcThread[] = [];
   private readonly links = new Map<RtcThread, Map<string, RtcLink>>();
+  /** How many have been started at least once. */
+  private started = 0;
+  private isGrowing = false;
   private closed = false;
 
   constructor(options: RtcPoolOptions) {
@@ -34,10 +43,24 @@ export class RtcPool {
 
   /** Rejects with an RtcThreadError when a port cannot be had. */
   async start(): Promise<void> {
-    for (let at = 0; at < this.options.threads; at++) await this.startThread(at);
+    await this.startThread(this.started++);
   }
 
-  private async startThread(at: number): Promise<void> {
+  /** One more thread for later connections; one that cannot have its port is told of and left out. */
+  private grow(): void {
+    if (this.isGrowing || this.started >= this.options.threads) return;
+    this.isGrowing = true;
+    this.startThread(this.started++)
+      .then(
+        (thread) => this.options.onGrown(thread.port),
+        (error: Error) => this.options.onTrouble('webrtc.thread', error.message),
+      )
+      .finally(() => {
+        this.isGrowing = false;
+      });
+  }
+
+  private async startThread(at: number): Promise<RtcThread> {
     const { startWorker, hosts, port, tcp, consentMs, certificate, onTrouble } = this.options;
     const links = new Map<string, RtcLink>();
     const thread: RtcThread = new RtcThread(
@@ -67,8 +90,15 @@ export class RtcPool {
       },
     );
     this.links.set(thread, links);
-    await thread.listening();
-    this.threads.push(thread);
+    try {
+      await thread.listening();
+    } catch (error) {
+      this.links.delete(thread);
+      throw error;
+    }
+    if (this.closed) thread.destroy();
+    else this.threads.push(thread);
+    return thread;
   }
 
   get ports(): readonly number[] {
@@ -88,6 +118,7 @@ export class RtcPool {
     for (const thread of this.threads)
       if (best === undefined || thread.connectionCount < best.connectionCount) best = thread;
     if (best === undefined) throw new RejectedError('limit', 'No thread for WebRTC runs now.');
+    if (best.connectionCount >= THREAD_CONNECTIONS) this.grow();
     return best;
   }
 

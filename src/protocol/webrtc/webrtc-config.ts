@@ -39,7 +39,7 @@ export const webrtcSection = section({
       0,
       { min: 0, max: 64 },
       {
-        text: 'Threads that encrypt and send; 0 = one less than the machine has cores, from 1 to 8.',
+        text: 'Threads that encrypt and send, at most: another one is started when each has 50 connections. 0 = one less than the machine has cores, from 1 to 8.',
         reload: 'restart',
       },
     ),

@@ -92,6 +92,7 @@ export class WebrtcServer {
       certificate,
       maxConnections: webrtc.maxConnections,
       onTrouble: (event, cause) => log.counted(event, { cause }),
+      onGrown: (port) => log.info('webrtc.listening', { ports: String(port), tcp: webrtc.tcp }),
       onEnd: (reason) => log.error('webrtc.thread-ended', { cause: reason }),
     });
   }

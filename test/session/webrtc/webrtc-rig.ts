@@ -112,6 +112,7 @@ export class WebrtcRig {
       certificate: makeSelfSignedCertificate('test', [], Date.now()),
       maxConnections: 3,
       onTrouble: () => undefined,
+      onGrown: () => undefined,
       onEnd: () => undefined,
     });
   }
