@@ -8,6 +8,11 @@ export function isTestChannel(stream, server) {
   return stream.on_demand && server?.demo === `${stream.app}/${stream.name}`;
 }
 
+/** Made by the server for players that cannot decode another stream, and gone when they are: that one is in the list. */
+export function isConversion(stream) {
+  return stream.source?.protocol === 'transcode';
+}
+
 export function layoutFor(chosen, count) {
   if (chosen === 'cards' || chosen === 'rows') return chosen;
   return count >= ROWS_FROM ? 'rows' : 'cards';

@@ -5,7 +5,7 @@ import { bitrate, duration } from './format.js';
 import { startLanguage, t } from './i18n.js';
 import { showPublishHelp } from './publish-help.js';
 import { StreamCard } from './stream-card.js';
-import { arrange, isTestChannel, layoutFor, totals } from './stream-order.js';
+import { arrange, isConversion, isTestChannel, layoutFor, totals } from './stream-order.js';
 import { Tabs } from './tabs.js';
 
 const REFRESH_MS = 2000;
@@ -57,7 +57,7 @@ async function showRecording() {
 }
 
 function show() {
-  const live = streams.filter((stream) => !isTestChannel(stream, server));
+  const live = streams.filter((stream) => !isTestChannel(stream, server) && !isConversion(stream));
   const test = streams.find((stream) => isTestChannel(stream, server));
   showSummary(live);
   showList(live);

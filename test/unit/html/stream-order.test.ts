@@ -17,6 +17,7 @@ interface Stream {
 }
 interface Order {
   isTestChannel(stream: Stream, server: { demo: string | null } | null): boolean;
+  isConversion(stream: Stream): boolean;
   layoutFor(chosen: string, count: number): string;
   arrange(streams: readonly Stream[], search: string, sort: string): Stream[];
   totals(all: readonly Stream[], live: readonly Stream[]): Record<string, number>;
@@ -33,6 +34,13 @@ function stream(name: string, clients: number, liveMs: number, rate: number, lab
 }
 const streams = [stream('cam10', 1, 30, 5), stream('cam2', 7, 10, 9, 'H.265'), stream('Yard', 7, 20, 1)];
 const names = (found: readonly Stream[]) => found.map((entry) => entry.name).join(' ');
+
+test('list: what the server converts for players is no stream of its own', () => {
+  const cam = stream('cam', 1, 30, 5);
+  assert.equal(order.isConversion(cam), false);
+  assert.equal(order.isConversion({ ...cam, source: null }), false);
+  assert.equal(order.isConversion({ ...cam, source: { protocol: 'transcode', remote: '' } }), true);
+});
 
 test('list: orders, with the name as the second criterion', () => {
   assert.equal(names(order.arrange(streams, '', 'name')), 'cam2 cam10 Yard');
