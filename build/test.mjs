@@ -102,11 +102,16 @@ async function runTests(files, name) {
   totals.passed += passed;
   totals.failed += failed;
   totals.skipped += skipped;
-  const note = `${passed} passed${failed > 0 ? `, ${failed} failed` : ''}${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+  const parts = [`${passed} passed`];
+  if (failed > 0) parts.push(`${failed} failed`);
+  if (skipped > 0) parts.push(`${skipped} skipped`);
+  if (ran.length > 2) parts.push(`lanes of ${ran.map(({ seconds }) => seconds).join(', ')} s`);
+  const note = parts.join(', ');
   return { ok: ran.every(({ ok }) => ok), note, output: ran.map(({ output }) => output).join('') };
 }
 
 function runLane(files, name, concurrency) {
+  const begin = Date.now();
   const flags = [
     '--test',
     '--test-reporter=tap',
@@ -144,7 +149,15 @@ function runLane(files, name, concurrency) {
       const ok = code === 0 && failed === 0 && passed > 0;
       // It broke off before it could count.
       const broken = !ok && failed === 0 ? 1 : 0;
-      resolve({ ok, passed, failed: failed + broken, skipped, output: ok ? '' : onlyFailures(output) });
+      const seconds = Math.round((Date.now() - begin) / 1000);
+      resolve({
+        ok,
+        passed,
+        failed: failed + broken,
+        skipped,
+        seconds,
+        output: ok ? '' : onlyFailures(output),
+      });
     });
   });
 }

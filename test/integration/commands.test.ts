@@ -12,14 +12,13 @@ import type { ProbeReport } from '../../src/app/command/stream-probe.ts';
 import { ClipPublisher } from '../support/clip-publisher.ts';
 import { openFlv } from '../support/flv-body.ts';
 import { mediaBytes, orderFault, parseFlv, TAG_VIDEO } from '../support/flv-tags.ts';
-import { makeClip, readSeen, type Seen } from '../support/node-av.ts';
+import { makeClip, playUrl, type Seen } from '../support/node-av.ts';
 import { NODE_AV_MISSING, type Ran, run, start } from '../support/programs.ts';
 import { TestServer } from '../support/test-server.ts';
 import { until } from '../support/until.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const CLIP = fileURLToPath(new URL('../../build/demo-clip.flv', import.meta.url));
-const FFMPEG = fileURLToPath(new URL('../support/node-av-ffmpeg.mjs', import.meta.url));
 const WINDOWS = process.platform === 'win32' ? 'no such signals on Windows' : false;
 
 /** Each listens to signals of the process. */
@@ -57,8 +56,7 @@ async function probe(...args: readonly string[]): Promise<ProbeReport> {
 
 /** What FFmpeg 8 finds in a file. */
 async function judge(path: string): Promise<Seen> {
-  const { out, err } = await run(process.execPath, [FFMPEG, 'probe', path, '600']);
-  const seen = readSeen(out, err);
+  const seen = await playUrl(path, 600);
   assert.equal(seen.error, undefined, `${path}: ${seen.error}`);
   for (const { dts } of seen.streams)
     for (let i = 1; i < dts.length; i++) assert.ok(dts[i]! >= dts[i - 1]!, `${path}: times go back at ${i}`);
