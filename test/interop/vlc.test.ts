@@ -25,7 +25,7 @@ function hasRtsp(): boolean {
   return readdirSync(LIBRARIES).some((name) => existsSync(join(LIBRARIES, name, RTSP_PLUGIN)));
 }
 
-describe('VLC', { concurrency: 2, skip: missing('vlc') }, () => {
+describe('VLC', { concurrency: 5, skip: missing('vlc') }, () => {
   let server: TestServer;
   let cam: ClipPublisher;
   let folder = '';
