@@ -11,6 +11,7 @@ const WAYS: Readonly<Record<string, (server: TestServer, stream: string) => stri
   ts: (server, stream) => server.http(`/live/${stream}.ts`),
   mp4: (server, stream) => server.http(`/live/${stream}.mp4`),
   hls: (server, stream) => server.http(`/live/${stream}.m3u8`),
+  whep: (server, stream) => server.http(`/live/${stream}/whep`),
 };
 const POLICY = `<application name="live">
   <publish busy="standby" failover="600ms"/><hls><duration>1s</duration></hls>
@@ -27,8 +28,8 @@ let first: TestServer;
 let second: TestServer;
 
 before(async () => {
-  first = await TestServer.start({ policy: POLICY });
-  second = await TestServer.start({ policy: POLICY });
+  first = await TestServer.start({ policy: POLICY, webrtc: ' ' });
+  second = await TestServer.start({ policy: POLICY, webrtc: ' ' });
 });
 
 after(async () => {

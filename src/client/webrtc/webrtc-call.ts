@@ -10,9 +10,9 @@ import type { RtcCalls } from '../../rtc/rtc-calls.ts';
 import type { RtcDescription } from '../../rtc/rtc-description.ts';
 import type { RtcPeerStatistics } from '../../rtc/rtc-peer.ts';
 import type { RtcConnection, RtcThread } from '../../rtc/rtc-thread.ts';
+import { HTTP_VIA_FIELD, parseVia } from '../../runtime/stream-loop.ts';
 import { ProtocolError, RejectedError } from '../../util/errors.ts';
 import { randomId } from '../../util/id.ts';
-import { VIA_FIELD } from '../../wire/rtsp/rtsp-fields.ts';
 import type { CallAddress } from './call-address.ts';
 import { callAddresses } from './local-addresses.ts';
 import { WhipExchange } from './whip-exchange.ts';
@@ -21,6 +21,8 @@ import { WhipExchange } from './whip-exchange.ts';
 const PEER_LEFT = 'the peer left';
 
 export interface WebrtcCallHandlers {
+  /** Which servers the stream came through, where the other side is one of ours; before `onAgreed`. */
+  onVia?(via: readonly string[]): void;
   /** What was agreed; before any packet. A reason ends the call, '' goes on. */
   onAgreed(description: RtcDescription): string;
   onConnected(): void;
@@ -37,7 +39,7 @@ export interface WebrtcCallOptions {
   readonly request: CallRequest;
   /** Number of the feed that is published; -1 when we play. */
   readonly feed: number;
-  /** Ids of servers that the stream came through, this one too; empty when we play. */
+  /** Of a stream that is published, the servers that it came through, this one too; of a pull who asks for it. */
   readonly via: readonly string[];
   readonly verifies: boolean;
   readonly connectMs: number;
@@ -87,8 +89,10 @@ export class WebrtcCall {
       address,
       offer.sdp,
       {
-        onAnswer: (sdp, resource) => {
+        onAnswer: (sdp, resource, headers) => {
           this.resource = resource;
+          const told = headers[HTTP_VIA_FIELD.toLowerCase()];
+          if (told !== undefined) this.handlers.onVia?.(parseVia(String(told)));
           this.guarded(() => this.accept(offer, sdp));
         },
         onFailure: (reason) => this.end(reason, false),
@@ -97,7 +101,7 @@ export class WebrtcCall {
         role: request.direction,
         userAgent,
         verifies,
-        fields: via.length === 0 ? {} : { [VIA_FIELD]: via.join(',') },
+        fields: via.length === 0 ? {} : { [HTTP_VIA_FIELD]: via.join(',') },
       },
     );
   }

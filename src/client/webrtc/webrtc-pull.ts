@@ -76,7 +76,7 @@ export class WebrtcPull implements Pull {
         address,
         request: { direction: 'play' },
         feed: -1,
-        via: [],
+        via: options.via ?? [],
         verifies,
         connectMs,
         userAgent,
@@ -84,6 +84,7 @@ export class WebrtcPull implements Pull {
         onFault,
       },
       {
+        onVia: (via) => this.handlers.onVia?.(via),
         onAgreed: (description) => this.onAgreed(description),
         onConnected: () => this.onConnected(),
         onPackets: (bytes, packets) => this.onPackets(bytes, packets),

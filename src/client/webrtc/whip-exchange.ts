@@ -3,7 +3,7 @@
  * for WHEP), DELETE at the end. Redirects are followed with the offer. Bounded: redirects, bytes, time (the caller's).
  * Left out: candidates that are sent later, ICE servers of Link fields (both sides have addresses of their own here).
  */
-import { type IncomingMessage, request as requestHttp } from 'node:http';
+import { type IncomingHttpHeaders, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { describeFailure, failureCode } from '../describe-failure.ts';
 import { sentenceIn } from '../http-get.ts';
@@ -18,7 +18,7 @@ const REDIRECTS: readonly number[] = [301, 302, 307, 308];
 
 export interface WhipHandlers {
   /** `resource`: where the session ends by DELETE; null = the server does not say. */
-  onAnswer(sdp: string, resource: URL | null): void;
+  onAnswer(sdp: string, resource: URL | null, headers: IncomingHttpHeaders): void;
   /** Called once, and never after `onAnswer`. */
   onFailure(reason: string): void;
 }
@@ -96,7 +96,7 @@ export class WhipExchange {
     const resource = headers.location === undefined ? null : urlFrom(headers.location, url);
     this.isDone = true;
     // A name and a password are for the server that they were given for.
-    this.handlers.onAnswer(body, resource?.host === url.host ? resource : null);
+    this.handlers.onAnswer(body, resource?.host === url.host ? resource : null, headers);
   }
 
   private redirect(location: string, from: URL): void {

@@ -32,7 +32,7 @@ export interface PeerRequest {
   readonly url: string;
   readonly pageUrl: string;
   readonly userAgent: string;
-  /** Ids of Sluice servers that the stream came through. */
+  /** Of a publisher, the Sluice servers that the stream came through; of a player that is one, who asks for it. */
   readonly via: readonly string[];
   /** The description of the peer. */
   readonly offer: string;
@@ -70,6 +70,8 @@ export abstract class PeerSession implements LiveSession, RtcConnectionEvents {
   readonly userAgent: string;
   readonly log: Logger;
   notes: readonly string[] = [];
+  /** What a player that is a Sluice server is told of the way of the stream. */
+  via: readonly string[] = [];
   protected readonly services: PeerServices;
   protected readonly request: PeerRequest;
   protected connection: RtcConnection | null = null;

@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { isGone } from '../../runtime/file-response.ts';
 import { describeError } from '../../runtime/http-listener.ts';
+import { HTTP_VIA_FIELD } from '../../runtime/stream-loop.ts';
 import { ProtocolError, RejectedError } from '../../util/errors.ts';
 import { FRAGMENT_TYPE, SDP_TYPE } from './media-types.ts';
 import type { WebrtcShape } from './webrtc-address.ts';
@@ -34,6 +35,8 @@ export interface WebrtcAnswer {
   /** Values of Link headers. */
   readonly links: readonly string[];
   readonly notes: readonly string[];
+  /** The way of the stream, for a player that is a Sluice server. */
+  readonly via: readonly string[];
   /** Name of this run of the server. */
   readonly serverId: string;
 }
@@ -48,6 +51,7 @@ export function sendAnswer(response: ServerResponse, answer: WebrtcAnswer): void
   };
   if (answer.links.length > 0) headers['Link'] = [...answer.links];
   if (notes.length > 0) headers['X-Sluice-Notes'] = headerText(notes.join(' '));
+  if (answer.via.length > 0) headers[HTTP_VIA_FIELD] = answer.via.join(',');
   if (shape === 'mediamtx') headers['ID'] = sessionId;
   const json = jsonAnswer(answer);
   if (json === null) {

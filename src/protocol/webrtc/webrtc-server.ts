@@ -14,6 +14,7 @@ import { isGone } from '../../runtime/file-response.ts';
 import { type HttpRequest, plainAddress } from '../../runtime/http-listener.ts';
 import { explainListenError } from '../../runtime/listen-error.ts';
 import type { ModuleContext } from '../../runtime/module.ts';
+import { HTTP_VIA_FIELD, parseVia } from '../../runtime/stream-loop.ts';
 import { ProtocolError, RejectedError } from '../../util/errors.ts';
 import type { Timeout } from '../../util/tick-wheel.ts';
 import { iceServerLinks } from './ice-servers.ts';
@@ -43,8 +44,6 @@ const OFFER_METHODS = 'OPTIONS, POST';
 /** Each thread has a port that must be open in the firewall. */
 const MAX_DEFAULT_THREADS = 8;
 const BEARER = /^Bearer +(\S+)$/i;
-const MAX_VIA_LENGTH = 512;
-const VIA_FIELD = 'x-sluice-via';
 const CODEC_NAMES: Readonly<Record<string, string>> = {
   h264: 'h264',
   avc: 'h264',
@@ -214,6 +213,7 @@ export class WebrtcServer {
       location: sessionLocation(named, session.secret, session.id, originOf(request)),
       etag: session.etag,
       links: [...this.links(), ...layerLinks(session)],
+      via: session.via,
       notes: session.notes,
       serverId: this.context.serverId,
     });
@@ -242,7 +242,6 @@ export class WebrtcServer {
     const { headers } = request.message;
     const query = new URLSearchParams(rawQuery);
     const way = wayOf(request, query);
-    const via = String(headers[VIA_FIELD] ?? '').slice(0, MAX_VIA_LENGTH);
     return {
       app,
       stream,
@@ -252,7 +251,7 @@ export class WebrtcServer {
       url: request.path,
       pageUrl: headers.referer ?? '',
       userAgent: headers['user-agent'] ?? '',
-      via: via === '' ? [] : via.split(',').map((one) => one.trim()),
+      via: parseVia(String(headers[HTTP_VIA_FIELD.toLowerCase()] ?? '')),
       offer,
       isGone: () => isGone(request.response),
       codecs: codecsOf(query),

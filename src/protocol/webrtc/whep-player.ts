@@ -10,6 +10,7 @@ import { answerPlay, type Negotiated } from '../../rtc/negotiation/answer.ts';
 import { parseOffer, type RtcOffer } from '../../rtc/negotiation/offer.ts';
 import type { RtcLink, RtcLinkUser } from '../../rtc/rtc-link.ts';
 import type { RtcThread } from '../../rtc/rtc-thread.ts';
+import { answerAsker } from '../../runtime/stream-loop.ts';
 import { type TrackWait, waitForTracks } from '../../runtime/track-wait.ts';
 import type { PictureChoice } from '../../runtime/video-conversions.ts';
 import { RejectedError } from '../../util/errors.ts';
@@ -48,6 +49,7 @@ export class WhepPlayer extends PeerSession implements RtcLinkUser {
       sessionId: this.id,
     });
     this.checkPresence();
+    answerAsker(context, key, this.request.via);
     this.streamText = key.text;
     const { play } = context.configuration().resolver.resolve(host, key.app, key.name);
     const thread = pool.pick();
@@ -62,6 +64,8 @@ export class WhepPlayer extends PeerSession implements RtcLinkUser {
     }
     const negotiated = this.negotiate(thread, link, offer);
     this.hasAnswer = true;
+    // By now the publisher is known.
+    this.via = answerAsker(context, key, this.request.via);
     const picture = negotiated.description.medias.find(({ kind }) => kind === 'video');
     if (picture !== undefined) this.layerFeeds?.fix(picture.codec);
     this.connect(thread, negotiated, link.feedId, this.layerFeeds?.layers);

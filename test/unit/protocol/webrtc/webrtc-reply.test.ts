@@ -43,6 +43,7 @@ const ANSWER: WebrtcAnswer = {
   etag: '"x"',
   links: ['<stun:a>; rel="ice-server"'],
   notes: [],
+  via: ['a', 'b'],
   serverId: 'me',
 };
 
@@ -65,6 +66,7 @@ test('answers in every shape', () => {
     assert.equal(reply.headers['Location'], '/there');
     assert.equal(reply.headers['ETag'], '"x"');
     assert.deepEqual(reply.headers['Link'], ANSWER.links);
+    assert.equal(reply.headers['X-Sluice-Via'], 'a,b');
     assert.equal(reply.headers['ID'], more.shape === 'mediamtx' ? 'abcd' : undefined);
   }
 });
