@@ -29,21 +29,29 @@ export function showWays({ stream, activeWay, abilities, refused, note }) {
   showNotes(options, activeWay, refused, note);
 }
 
-// What the present way leaves out comes first; ways with the same reason share a sentence.
+// What the present way leaves out and what it stands in for is said at once, why others are not possible when asked.
 function showNotes(options, activeWay, refused, note) {
-  const notes = new Map();
-  if (note !== '' && activeWay !== null) notes.set(note, [wayLabel(activeWay)]);
-  const active = options.find(({ way }) => way === activeWay);
-  const others = options.filter((one) => one !== active);
-  for (const { way, works, reason, values } of active === undefined ? others : [active, ...others]) {
-    const isShown = way === activeWay || (!works && activeWay !== null);
-    if (reason === '' || !isShown || NOT_MISSED.has(reason)) continue;
-    const text = t(reason, values);
-    notes.set(text, [...(notes.get(text) ?? []), wayLabel(way)]);
+  const present = new Map();
+  const impossible = new Map();
+  if (note !== '' && activeWay !== null) present.set(note, [wayLabel(activeWay)]);
+  for (const { way, works, reason, values } of options) {
+    if (reason === '' || NOT_MISSED.has(reason)) continue;
+    if (way === activeWay) add(present, t(reason, values), way);
+    else if (!works && activeWay !== null) add(impossible, t(reason, values), way);
   }
   for (const [way, reason] of activeWay === null ? [] : refused)
-    notes.set(t('why.fellBack', { reason, way: wayLabel(activeWay) }), [wayLabel(way)]);
+    add(present, t('why.fellBack', { reason, way: wayLabel(activeWay) }), way);
+  showLines(byId('way-note'), byId('way-note'), present);
+  showLines(byId('way-refusals'), byId('way-refusals').querySelector('p'), impossible);
+}
+
+/** Ways with the same reason share a sentence. */
+function add(notes, text, way) {
+  notes.set(text, [...(notes.get(text) ?? []), wayLabel(way)]);
+}
+
+function showLines(box, place, notes) {
   const lines = [...notes].map(([text, labels]) => `${labels.join(', ')}: ${text}`);
-  setText(byId('way-note'), lines.join('\n'));
-  setHidden(byId('way-note'), lines.length === 0);
+  setText(place, lines.join('\n'));
+  setHidden(box, lines.length === 0);
 }

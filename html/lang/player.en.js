@@ -99,6 +99,7 @@ export const dictionary = {
   'facts.loss.value': '{percent} % ({lost} in all)',
   'why.webrtc.unsupported': 'This browser has no WebRTC, or it is switched off.',
   'why.webrtc.codec': '{codec} cannot be carried by WebRTC. Take HLS or fMP4.',
+  'ways.impossible': 'Ways that are not possible here',
   'why.fellBack': '{reason} Playing by {way} instead.',
   'seek.label': 'Position',
   'seek.live': 'LIVE',

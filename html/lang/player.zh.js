@@ -91,6 +91,7 @@ export const dictionary = {
   'facts.loss.value': '{percent} %（共 {lost} 个）',
   'why.webrtc.unsupported': '这个浏览器没有 WebRTC，或已被关闭。',
   'why.webrtc.codec': 'WebRTC 不能传输 {codec}，请选择 HLS 或 fMP4。',
+  'ways.impossible': '此处不能使用的方式',
   'why.fellBack': '{reason}已改用 {way} 播放。',
   'seek.label': '播放位置',
   'seek.live': '直播',
