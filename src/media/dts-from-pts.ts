@@ -21,6 +21,8 @@ const MAX_DEPTH = 16;
 const WINDOW = MAX_DEPTH + 1;
 /** Step between the first frames of a stream that does not tell its frame rate. */
 const DEFAULT_FRAME_US = 40_000;
+/** What a stream tells may be wrong: no more than this is made up before the first picture. */
+const MAX_LEAD_US = 2_500_000;
 /** After so many frames in order, a stream that does not tell its depth is taken for one that never reorders. */
 const SETTLED_FRAMES = 50;
 const BASELINE = 66;
@@ -88,7 +90,8 @@ export class DtsFromPts {
   private declared(depth: number): number {
     if (this.seen > depth) return this.window[this.count - 1 - depth]!;
     // The time that a frame would have that was output before all of these.
-    return this.window[0]! - (depth + 1 - this.seen) * this.frameDurationUs();
+    const step = Math.min(this.frameDurationUs(), MAX_LEAD_US / (depth + 1));
+    return this.window[0]! - (depth + 1 - this.seen) * step;
   }
 
   private watched(pts: number, later: number): number {

@@ -66,7 +66,7 @@ for (const profile of SRTP_PROFILES) {
       const ssrc = random.below(MAX_SRTP_SOURCES * 2);
       const plain =
         random.below(8) === 0
-          ? mutateHead(random, rtpPacket(sequence, ssrc, random.bytes(random.below(300))))
+          ? mutateHead(random, rtpPacket(sequence % 65_536, ssrc, random.bytes(random.below(300))))
           : random.below(8) === 0
             ? rtcpPacket(ssrc)
             : rtpPacket(sequence++ % 65_536, ssrc, random.bytes(random.below(1400)));

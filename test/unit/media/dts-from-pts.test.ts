@@ -64,6 +64,17 @@ function assertSane(pts: readonly number[], dts: readonly number[]): void {
 }
 
 describe('depth told by the parameter sets', () => {
+  test('a frame rate that cannot be moves the first pictures by no more than a bound', () => {
+    const dts = new DtsFromPts();
+    const slow = { ...X264_PYRAMID, frameRate: 0.01 };
+    dts.configure(slow);
+    const pts = [0, 40_000, 80_000, 120_000, 160_000].map((us) => us + 5_000_000);
+    const found = pts.map((one) => dts.next(one));
+    assertSane(pts, found);
+    assert.ok(found[0]! >= 2_500_000, `${found[0]}`);
+    assert.deepEqual(found.slice(2), pts.slice(0, 3), 'from the depth on they are exact');
+  });
+
   for (const [name, mini] of Object.entries({ PLAIN, ONE_B, THREE_B, PYRAMID })) {
     test(`x264 with depth 2 and ${name}: what the encoder wrote, from the first frame on`, () => {
       const pts = pattern(mini, 5);
