@@ -8,6 +8,9 @@ import { type Running, run, start } from './programs.ts';
 const SCRIPT = fileURLToPath(new URL('./node-av-ffmpeg.mjs', import.meta.url));
 const CACHE = join(tmpdir(), 'sluice-test-clips-4');
 
+/** Minutes of AV1 on a machine with much else to do. */
+const ENCODE_LIMIT_MS = 180_000;
+
 export interface SeenStream {
   readonly kind: 'video' | 'audio';
   readonly codecId: number;
@@ -39,15 +42,8 @@ export async function makeClip(spec: ClipSpec, seconds: number): Promise<string>
   const path = join(CACHE, `${video}-${audio}-${seconds}.${format}`);
   if (existsSync(path)) return path;
   const part = `${path}.${process.pid}`;
-  const { code, out, err } = await run(process.execPath, [
-    SCRIPT,
-    'encode',
-    video,
-    audio,
-    String(seconds),
-    part,
-    format,
-  ]);
+  const args = [SCRIPT, 'encode', video, audio, String(seconds), part, format];
+  const { code, out, err } = await run(process.execPath, args, ENCODE_LIMIT_MS);
   if (code !== 0) throw new Error(`no clip of ${video} and ${audio}: ${out} ${err}`);
   renameSync(part, path);
   return path;
