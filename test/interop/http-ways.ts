@@ -15,6 +15,7 @@ import { ClipPublisher } from '../support/clip-publisher.ts';
 import { type Codec, type Container, carriedBy, isVideo } from '../support/containers.ts';
 import { demoTags, type FlvTag, isConfig, TAG_AUDIO, TAG_SCRIPT, TAG_VIDEO } from '../support/flv-tags.ts';
 import { type ClipSpec, makeClip, publishClip } from '../support/node-av.ts';
+import { onceMore } from '../support/once-more.ts';
 import { NODE_AV_MISSING } from '../support/programs.ts';
 import { TestServer } from '../support/test-server.ts';
 
@@ -277,17 +278,12 @@ export function testHttpWays(rowName: string): void {
             type: way.container === 'ts' ? ('mpegts' as const) : ('flv' as const),
             lowLatency: way.lowLatency ?? false,
           };
-          const first = await players.play(request);
-          const fault = faultOf(first, way, player, carried);
-          if (fault === '') {
-            context.diagnostic(summaryOf(first));
-            return;
-          }
-          // A machine with more to do than it can makes every player stall; a fault of ours is there again.
-          context.diagnostic(`once more because ${fault}: ${textOf(first)}`);
-          const second = await players.play(request);
-          context.diagnostic(summaryOf(second));
-          assert.equal(faultOf(second, way, player, carried), '', textOf(second));
+          await onceMore(context, async () => {
+            const report = await players.play(request);
+            context.diagnostic(summaryOf(report));
+            const fault = faultOf(report, way, player, carried);
+            assert.equal(fault, '', `${fault}: ${textOf(report)}`);
+          });
         });
       }
     }

@@ -5,7 +5,7 @@
  * html/docs/matrix.md has the result: the test fails when it sees something else, and writes it with
  * SLUICE_WRITE_MATRIX=1.
  *
- * A clip is published once by each way and watched by all players at the same time. The short form (without
+ * A clip is published by each way and watched by all players at the same time; what fails so is played again alone. The short form (without
  * SLUICE_TEST_ALL) has H.264 and AAC by every way in and five ways out, the other codecs by two ways in.
  */
 import assert from 'node:assert/strict';

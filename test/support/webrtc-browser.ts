@@ -71,6 +71,22 @@ export interface RtcStats {
   readonly sent: readonly (RtcNumbers & { readonly kind: string })[];
 }
 
+/** Resolves with the numbers once `test` holds; rejects with the latest after the time. */
+export async function untilStats(
+  read: () => Promise<RtcStats>,
+  test: (stats: RtcStats) => boolean,
+  name: string,
+  timeoutMs = 15_000,
+): Promise<RtcStats> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const stats = await read();
+    if (test(stats)) return stats;
+    if (Date.now() > deadline) throw new Error(`${name}: ${JSON.stringify(stats)}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
 type Call = (name: string, ...rest: unknown[]) => Promise<unknown>;
 
 export class WebrtcBrowser {
@@ -149,14 +165,8 @@ export class WebrtcBrowser {
   }
 
   /** Resolves with the numbers once `test` holds; rejects with the latest after the time. */
-  async until(name: string, test: (stats: RtcStats) => boolean, timeoutMs = 15_000): Promise<RtcStats> {
-    const deadline = Date.now() + timeoutMs;
-    for (;;) {
-      const stats = await this.stats(name);
-      if (test(stats)) return stats;
-      if (Date.now() > deadline) throw new Error(`${name}: ${JSON.stringify(stats)}`);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+  until(name: string, test: (stats: RtcStats) => boolean, timeoutMs?: number): Promise<RtcStats> {
+    return untilStats(() => this.stats(name), test, name, timeoutMs);
   }
 
   async close(): Promise<void> {

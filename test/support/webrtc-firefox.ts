@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Firefox, type FirefoxTab } from './firefox.ts';
-import type { RtcOptions, RtcResult, RtcStats } from './webrtc-browser.ts';
+import { type RtcOptions, type RtcResult, type RtcStats, untilStats } from './webrtc-browser.ts';
 
 /** Connections of one tab, by name. */
 export class WebrtcFirefoxTab {
@@ -54,14 +54,8 @@ export class WebrtcFirefoxTab {
   }
 
   /** Resolves with the numbers once `test` holds; rejects with the latest after the time. */
-  async until(name: string, test: (stats: RtcStats) => boolean, timeoutMs = 15_000): Promise<RtcStats> {
-    const deadline = Date.now() + timeoutMs;
-    for (;;) {
-      const stats = await this.stats(name);
-      if (test(stats)) return stats;
-      if (Date.now() > deadline) throw new Error(`${name}: ${JSON.stringify(stats)}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+  until(name: string, test: (stats: RtcStats) => boolean, timeoutMs?: number): Promise<RtcStats> {
+    return untilStats(() => this.stats(name), test, name, timeoutMs);
   }
 }
 

@@ -247,7 +247,8 @@ test('sound that begins after the cached pictures is led by silence', () => {
   assert.equal(listener.take(), 'h264:0 aac:0 aac:90');
 });
 
-test('a sound track that is told by its first frame comes in time: the first pictures wait for it, others do not', () => {
+/** Somebody listens, the first picture has come, and nothing is known of sound. */
+function beginWithPictures() {
   const converter = new FakeConverter();
   const t = new TestHub({ sound: { converter, mode: 'auto' } });
   const publication = t.hub.publish(KEY, t.owner('p'));
@@ -255,6 +256,11 @@ test('a sound track that is told by its first frame comes in time: the first pic
   t.hub.consume(KEY, listener, 0);
   addVideo(publication);
   writeVideo(publication, 0, true);
+  return { converter, t, publication, listener };
+}
+
+test('a sound track that is told by its first frame comes in time: the first pictures wait for it, others do not', () => {
+  const { converter, t, publication, listener } = beginWithPictures();
   t.advanceMs(40);
   writeVideo(publication, 40);
   assert.equal(listener.take(), '');
@@ -270,12 +276,7 @@ test('a sound track that is told by its first frame comes in time: the first pic
 });
 
 test('pictures alone wait a moment at the beginning, and never again', () => {
-  const t = new TestHub({ sound: { converter: new FakeConverter(), mode: 'auto' } });
-  const publication = t.hub.publish(KEY, t.owner('p'));
-  const listener = new Listener(NEED);
-  t.hub.consume(KEY, listener, 0);
-  addVideo(publication);
-  writeVideo(publication, 0, true);
+  const { t, publication, listener } = beginWithPictures();
   t.advanceMs(320);
   writeVideo(publication, 320);
   assert.equal(listener.take(), 'h264:0 h264:320');

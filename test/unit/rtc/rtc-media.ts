@@ -23,3 +23,19 @@ export function makeMedia(changes: Partial<RtcMedia> = {}): RtcMedia {
     ...changes,
   };
 }
+
+/** Opus in the second section, the second track of a feed. */
+export function makeSound(ssrc: number): RtcMedia {
+  return makeMedia({
+    index: 1,
+    mid: '1',
+    kind: 'audio',
+    codec: 'opus',
+    clockRate: 48_000,
+    payloadType: 111,
+    rtxPayloadType: -1,
+    ssrc,
+    rtxSsrc: 0,
+    feedTrack: 1,
+  });
+}

@@ -6,7 +6,7 @@ import { FeedStore } from '../../../../src/rtc/send/feed-store.ts';
 import { SendSession } from '../../../../src/rtc/send/send-session.ts';
 import { parseRtcp, serializeRtcp } from '../../../../src/wire/rtp/rtcp.ts';
 import { RtpPacket } from '../../../../src/wire/rtp/rtp-packet.ts';
-import { makeMedia } from '../rtc-media.ts';
+import { makeMedia, makeSound } from '../rtc-media.ts';
 import { feedFrame, feedReport, pushAll } from './feed-frames.ts';
 
 const VIDEO_SSRC = 0x1111;
@@ -42,17 +42,7 @@ class World {
   next = 0;
 
   constructor(wish = AUTO, stores: readonly (FeedStore | null)[] = this.stores) {
-    const sound = makeMedia({
-      index: 1,
-      kind: 'audio',
-      codec: 'opus',
-      clockRate: 48_000,
-      payloadType: 111,
-      rtxPayloadType: -1,
-      ssrc: AUDIO_SSRC,
-      rtxSsrc: 0,
-      feedTrack: 1,
-    });
+    const sound = makeSound(AUDIO_SSRC);
     this.session = new SendSession(
       [makeMedia(), sound],
       'cname',

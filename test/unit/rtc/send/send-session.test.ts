@@ -6,7 +6,7 @@ import { FeedStore } from '../../../../src/rtc/send/feed-store.ts';
 import { SendSession } from '../../../../src/rtc/send/send-session.ts';
 import { parseRtcp, serializeRtcp } from '../../../../src/wire/rtp/rtcp.ts';
 import { RtpExtensionCursor, RtpPacket } from '../../../../src/wire/rtp/rtp-packet.ts';
-import { makeMedia } from '../rtc-media.ts';
+import { makeMedia, makeSound } from '../rtc-media.ts';
 import { feedFrame, feedReport, pushAll } from './feed-frames.ts';
 
 const VIDEO_SSRC = 0x1111;
@@ -35,7 +35,7 @@ class World {
     this.store.setTracks([90_000, 48_000]);
   }
 
-  play(medias: readonly RtcMedia[] = [makeMedia(), audio()]): SendSession {
+  play(medias: readonly RtcMedia[] = [makeMedia(), makeSound(AUDIO_SSRC)]): SendSession {
     const session = new SendSession(
       medias,
       'cname',
@@ -82,21 +82,6 @@ class World {
   takePackets() {
     return this.packets.splice(0);
   }
-}
-
-function audio(): RtcMedia {
-  return makeMedia({
-    index: 1,
-    mid: '1',
-    kind: 'audio',
-    codec: 'opus',
-    clockRate: 48_000,
-    payloadType: 111,
-    rtxPayloadType: -1,
-    ssrc: AUDIO_SSRC,
-    rtxSsrc: 0,
-    feedTrack: 1,
-  });
 }
 
 test('who joins in the middle of a GOP gets it from its key frame on, with times that lead up to the newest', () => {
