@@ -63,6 +63,8 @@ export type PullDetails = Readonly<Record<string, string | number>>;
 export interface Pull {
   /** Bytes that came. */
   readonly bytesReceived: number;
+  /** The protocol that brings the media, where it has a say in what they are; not given: nothing special. */
+  readonly carrier?: string;
   /** Asks the source for a key frame; not there: it cannot be asked. */
   requestKeyFrame?(): void;
   /** While it is open; where nothing is known that bytes do not tell, it is left out. */

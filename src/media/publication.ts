@@ -160,7 +160,7 @@ export class Publication {
     const nowUs = this.clock.nowUs();
     this.steadySinceUs = nowUs;
     const { tracks, metadata, promisesVideo } = standby;
-    stream.protocol = this.owner.protocol;
+    stream.carrier = carrierOf(this.owner);
     const isSame = stream.takeTracks(tracks, metadata, promisesVideo, nowUs);
     stream.timeline.begin(isSame);
     let added = isSame ? 0 : FRAME_DISCONTINUITY | FRAME_CONFIG;
@@ -185,6 +185,8 @@ export class Publication {
 export interface PublicationOwner {
   readonly id: string;
   readonly protocol: string;
+  /** What brings the media, where the protocol does not tell that (a pull). */
+  readonly carrier?: string;
   readonly remote: string;
   /** Host that the publisher typed, '' when there is none: policy rules may name it. */
   readonly host: string;
@@ -202,6 +204,10 @@ export interface PublicationOwner {
   stateChanged?(state: 'active' | 'standby'): void;
   /** Called when the name is taken away (take-over, kick, shutdown): the session must close. */
   revoke(reason: string): void;
+}
+
+export function carrierOf({ carrier, protocol }: PublicationOwner): string {
+  return carrier ?? protocol;
 }
 
 /** The test channel, or another form of a stream: rules for forwards and recordings do not mean it. */

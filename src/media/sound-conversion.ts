@@ -59,10 +59,11 @@ export interface SoundNeed {
  */
 export type ConvertMode = 'auto' | 'always' | 'never';
 
-export function mustConvert(track: Track, need: SoundNeed, mode: ConvertMode, protocol: string): boolean {
+/** `carrier`: the protocol that brought the track. */
+export function mustConvert(track: Track, need: SoundNeed, mode: ConvertMode, carrier: string): boolean {
   if (track.kind !== 'audio' || mode === 'never') return false;
   if (!need.carries(track)) return true;
   const { codec } = track.config;
   if (need.target !== 'aac' || codec === 'aac' || codec === 'mp3') return false;
-  return mode === 'always' || (protocol === 'webrtc' && codec === 'opus');
+  return mode === 'always' || (carrier === 'webrtc' && codec === 'opus');
 }

@@ -10,7 +10,7 @@ import type { Feed, FeedFormat, FeedLimits } from './feed.ts';
 import type { FrameConsumer } from './frame-consumer.ts';
 import { Lineup, type LineupRules, type PublisherView } from './lineup.ts';
 import { type OnDemandSource, OnDemandSources } from './on-demand.ts';
-import { Publication, type PublicationOwner } from './publication.ts';
+import { carrierOf, Publication, type PublicationOwner } from './publication.ts';
 import type { Pump } from './pump.ts';
 import type { Sink } from './sink.ts';
 import { type GopLimits, Stream } from './stream.ts';
@@ -184,7 +184,7 @@ export class StreamHub {
     this.endWaiting(entry);
     lineup.begin(publication);
     stream.resetTracks();
-    stream.protocol = owner.protocol;
+    stream.carrier = carrierOf(owner);
     stream.timeline.begin();
     stream.state = 'live';
     stream.liveSinceMs = this.clock.wallUs() / 1000;

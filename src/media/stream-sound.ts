@@ -26,7 +26,7 @@ export interface SoundRules {
 /** What it knows of its stream. */
 interface SoundSource extends RenditionStream {
   /** How the present publisher sends. */
-  readonly protocol: string;
+  readonly carrier: string;
 }
 
 export class StreamSound implements RenditionOwner {
@@ -84,7 +84,7 @@ export class StreamSound implements RenditionOwner {
     const { converter, mode } = this.rules;
     return (
       converter !== null &&
-      mustConvert(track, need, mode, this.stream.protocol) &&
+      mustConvert(track, need, mode, this.stream.carrier) &&
       converter.reasonAgainst(track.config, need.target) === ''
     );
   }

@@ -43,8 +43,8 @@ export class Stream implements FeedSource {
   metadata: unknown = null;
   /** Wall clock milliseconds at which the present publisher began; 0 = none. */
   liveSinceMs = 0;
-  /** How the present publisher sends. */
-  protocol = '';
+  /** The protocol that brings what the present publisher sends. */
+  carrier = '';
   private readonly pump: Pump;
   /** What takes the sound as it is; all else belongs to renditions of the sound. */
   private readonly plain: FrameOutputs;

@@ -47,7 +47,7 @@ export interface RtcMedia {
   readonly rids: readonly string[];
   readonly extensions: RtcExtensions;
   readonly feedback: RtcFeedback;
-  /** When we send: position of the track among the carried tracks of the feed (its channel is twice that). */
+  /** When we send: place of the track among the pictures, or among the sounds, that the feed carries; -1 when we receive. */
   readonly feedTrack: number;
 }
 

@@ -128,7 +128,7 @@ export class RtcHost {
         this.remove(message.peer);
         return;
       case 'feed':
-        this.setFeed(message.feed, message.clockRates, message.generation);
+        this.setFeed(message);
         return;
       case 'feed-keys':
         this.setKeys(message.feed, message.canRequest);
@@ -253,7 +253,7 @@ export class RtcHost {
     hosted?.peer.transport.lite?.unreachable(address);
   }
 
-  private setFeed(id: number, clockRates: readonly number[], generation?: number): void {
+  private setFeed({ feed: id, clockRates, pictures, generation }: ToRtcThread & { type: 'feed' }): void {
     let feed = this.feeds.get(id);
     if (feed === undefined) {
       const created: Feed = {
@@ -264,7 +264,7 @@ export class RtcHost {
       feed = created;
       this.feeds.set(id, feed);
     }
-    feed.store.setTracks(clockRates, generation);
+    feed.store.setTracks(clockRates, pictures, generation);
   }
 
   private setKeys(id: number, canRequest: boolean): void {

@@ -60,7 +60,7 @@ export class RtcLink implements Sink {
     this.thread = thread;
     this.onIdle = onIdle;
     this.feedId = thread.newId();
-    thread.post({ type: 'feed', feed: this.feedId, clockRates: [] });
+    thread.post({ type: 'feed', feed: this.feedId, clockRates: [], pictures: 0 });
     try {
       this.subscription = hub.subscribe(key, webrtcFormat, this, 'gop', waitMs);
     } catch (error) {
@@ -136,7 +136,8 @@ export class RtcLink implements Sink {
   private tellThread({ carried, generation }: WebrtcFeedTracks): void {
     this.comingSinceMs = 0;
     const clockRates = carried.map(({ description }) => description.clockRate);
-    this.thread.post({ type: 'feed', feed: this.feedId, clockRates, generation });
+    const pictures = carried.filter(({ track }) => track.kind === 'video').length;
+    this.thread.post({ type: 'feed', feed: this.feedId, clockRates, pictures, generation });
   }
 
   /** A player asked for a picture that only the publisher can make. */

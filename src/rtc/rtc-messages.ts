@@ -55,8 +55,10 @@ export type ToRtcThread =
   | {
       readonly type: 'feed';
       readonly feed: number;
+      /** Of the tracks, pictures before sound. */
       readonly clockRates: readonly number[];
-      /** Of the tracks, as frames say it; frames of others are dropped. Not given: all are taken. */
+      readonly pictures: number;
+      /** As frames say it; frames of others are dropped. Not given: all are taken. */
       readonly generation?: number;
     }
   | { readonly type: 'feed-keys'; readonly feed: number; readonly canRequest: boolean }

@@ -45,7 +45,7 @@ const PLAYED = [
     rtxSsrc: 0,
     extensions,
     feedback,
-    feedTrack: 1,
+    feedTrack: 0,
   }),
 ];
 const PUBLISHED = PLAYED.map((media) => ({ ...media, direction: 'receive' as const, rids: [] }));
@@ -74,7 +74,7 @@ class Busy {
 
   constructor() {
     const { host } = this.world;
-    host.receive({ type: 'feed', feed: FEED, clockRates: [90_000, 48_000] });
+    host.receive({ type: 'feed', feed: FEED, clockRates: [90_000, 48_000], pictures: 1 });
     host.receive({ type: 'slab', feed: FEED, slab: this.slab.buffer as ArrayBuffer });
     this.from = this.slab.byteOffset;
     this.healthy = this.world.connect(PLAYED, FEED);

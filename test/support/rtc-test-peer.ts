@@ -140,7 +140,12 @@ export class RtcTestPeer {
   ): Promise<CallResult> {
     const tracks = rtpTracksOf(recording.tracks, WEBRTC_PAYLOAD_FORMATS);
     const clockRates = tracks.map(({ description }) => description.clockRate);
-    this.host.receive({ type: 'feed', feed: FEED, clockRates });
+    this.host.receive({
+      type: 'feed',
+      feed: FEED,
+      clockRates,
+      pictures: tracks.filter(({ track }) => track.kind === 'video').length,
+    });
     // It hears that a picture is wanted, and goes on as if it had none to give: every frame is sent once.
     this.host.receive({ type: 'feed-keys', feed: FEED, canRequest: true });
     this.pieces = encodeAll(openEncoder(webrtcFormat, recording), recording.frames);

@@ -53,7 +53,7 @@ export class ThreadChurn {
   private round(count: number, first: number): void {
     const { world, slab, pieces } = this;
     const feed = this.nextFeed++;
-    world.host.receive({ type: 'feed', feed, clockRates: [90_000, 48_000] });
+    world.host.receive({ type: 'feed', feed, clockRates: [90_000, 48_000], pictures: 1 });
     world.host.receive({ type: 'slab', feed, slab: slab.buffer as ArrayBuffer });
     const published = this.played.map((media) => ({ ...media, direction: 'receive' as const }));
     const publishers = new Set<RtcCaller>();

@@ -23,6 +23,7 @@ const BLIND_US = 400_000;
 const KEY_GAP_US = 1_000_000;
 
 export class WebrtcPull implements Pull {
+  readonly carrier = 'webrtc';
   bytesReceived = 0;
   private readonly shown: string;
   private readonly handlers: PullHandlers;

@@ -90,9 +90,11 @@ class WhipForward implements OutgoingForward, RtcLinkUser {
 
   /** A target without the picture is none; missing sound is told and goes on. */
   private objectionTo({ medias }: RtcDescription): string {
-    const refused = (this.link?.tracks() ?? []).filter(
-      (_, feedTrack) => !medias.some((media) => media.feedTrack === feedTrack),
-    );
+    const tracks = this.link?.tracks() ?? [];
+    const refused = tracks.filter((one) => {
+      const place = tracks.filter(({ track }) => track.kind === one.track.kind).indexOf(one);
+      return !medias.some(({ kind, feedTrack }) => kind === one.track.kind && feedTrack === place);
+    });
     const names = refused.map(({ description }) => description.encodingName).join(' and ');
     const wants = refused.some(({ track }) => track.kind === 'video');
     const has = medias.some(({ kind }) => kind === 'video');

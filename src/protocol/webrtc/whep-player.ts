@@ -29,6 +29,9 @@ export class WhepPlayer extends PeerSession implements RtcLinkUser {
   private link: RtcLink | null = null;
   private wait: TrackWait | null = null;
   private hasAnswer = false;
+  private hasPicture = false;
+  /** Codecs. */
+  private agreedSound = '';
   private layerFeeds: LayerFeeds | null = null;
   private looking: Timeout | null = null;
   private layerNote = '';
@@ -67,6 +70,8 @@ export class WhepPlayer extends PeerSession implements RtcLinkUser {
     // By now the publisher is known.
     this.via = answerAsker(context, key, this.request.via);
     const picture = negotiated.description.medias.find(({ kind }) => kind === 'video');
+    this.agreedSound = soundOf(link);
+    this.hasPicture = picture !== undefined;
     if (picture !== undefined) this.layerFeeds?.fix(picture.codec);
     this.connect(thread, negotiated, link.feedId, this.layerFeeds?.layers);
     this.notes = [...this.notes, ...[choice.note, this.layerNote].filter((note) => note !== '')];
@@ -119,13 +124,12 @@ export class WhepPlayer extends PeerSession implements RtcLinkUser {
     const isSoundAlone = tracks.every(({ track }) => track.kind === 'audio');
     const picture = isSoundAlone ? this.layerFeeds?.picture() : undefined;
     const options = { stream: this.streamText };
-    if (picture === undefined) return answerPlay(offer, tracks, this.localSide(thread), options);
-    const negotiated = answerPlay(offer, [picture, ...tracks], this.localSide(thread), options);
-    const { description } = negotiated;
-    const medias = description.medias.map((media) =>
-      media.kind === 'video' ? media : { ...media, feedTrack: media.feedTrack - 1 },
+    return answerPlay(
+      offer,
+      picture === undefined ? tracks : [picture, ...tracks],
+      this.localSide(thread),
+      options,
     );
-    return { ...negotiated, description: { ...description, medias } };
   }
 
   /** The layers that it may be shown; null = its stream comes in one size. */
@@ -163,7 +167,17 @@ export class WhepPlayer extends PeerSession implements RtcLinkUser {
 
   onTracksChanged(): void {
     // Before the answer they are only becoming known.
-    if (this.hasAnswer) this.finish('the stream has other codecs now; the player may connect again');
+    if (!this.hasAnswer || this.isSoundOfLayers()) return;
+    this.finish('the stream has other codecs now; the player may connect again');
+  }
+
+  /** The pictures of layers are the business of `layerFeeds`: of the stream itself such a player needs the sound alone. */
+  private isSoundOfLayers(): boolean {
+    const { link, layerFeeds } = this;
+    if (link === null || layerFeeds === null || !this.hasPicture || soundOf(link) !== this.agreedSound)
+      return false;
+    layerFeeds.look();
+    return true;
   }
 
   onStreamEnd(reason: string): void {
@@ -228,4 +242,10 @@ export class WhepPlayer extends PeerSession implements RtcLinkUser {
         : { layer: layers.nameOf(send.layer), layer_wanted: layers.wish, layers: layers.names }),
     };
   }
+}
+
+/** Codecs of the sound as the stream has it now. */
+function soundOf(link: RtcLink): string {
+  const sounds = link.tracks().filter(({ track }) => track.kind === 'audio');
+  return sounds.map(({ track }) => track.config.codec).join(' ');
 }

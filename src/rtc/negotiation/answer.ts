@@ -102,8 +102,7 @@ export function answerPublish(offer: RtcOffer, local: LocalSide, options: Publis
 }
 
 /**
- * To a player: each receiving section gets the next track of its kind that it can have; `feedTrack` is the position in
- * `tracks`. Throws RejectedError: `unsupported` with a sentence when nothing at all can be sent; ProtocolError when
+ * To a player: each receiving section gets the next track of its kind that it can have. Throws RejectedError: `unsupported` with a sentence when nothing at all can be sent; ProtocolError when
  * both sides are ICE-lite.
  */
 export function answerPlay(
@@ -116,7 +115,7 @@ export function answerPlay(
   const notes: string[] = [];
   const reasons = new Set<string>();
   const ssrcs = new SsrcSource(offer.medias.flatMap((media) => [...media.ssrcs, ...media.repairs.flat()]));
-  const used = new Set<number>();
+  const used = new Set<RtpCarriedTrack>();
   const asked = new Set<string>();
   const counts = { video: 0, audio: 0 };
   const plans = offer.medias.map((media): Plan => {
@@ -124,14 +123,15 @@ export function answerPlay(
     if (kind === null) return { is: 'rejected' };
     if (media.direction === 'sendonly' || media.direction === 'inactive') return idle(media);
     asked.add(kind);
-    for (const [feedTrack, track] of tracks.entries()) {
-      if (track.track.kind !== kind || used.has(feedTrack) || counts[kind] >= MAX_MEDIAS_OF_KIND) continue;
+    const ofKind = tracks.filter(({ track }) => track.kind === kind);
+    for (const [feedTrack, track] of ofKind.entries()) {
+      if (used.has(track) || counts[kind] >= MAX_MEDIAS_OF_KIND) continue;
       const match = matchTrack(track, media, stream);
       if (match === null) {
         reasons.add(whyNoMatch(track, media, stream));
         continue;
       }
-      used.add(feedTrack);
+      used.add(track);
       counts[kind]++;
       if (match.note !== '') notes.push(match.note);
       return sendingPlan(media, kind, match.codec, track, feedTrack, ssrcs);
@@ -257,13 +257,14 @@ function sendingPlan(
 /** Tracks for which no section asks. */
 function leftOut(
   tracks: readonly RtpCarriedTrack[],
-  used: ReadonlySet<number>,
+  used: ReadonlySet<RtpCarriedTrack>,
   asked: ReadonlySet<string>,
   stream: string,
 ): string[] {
   const sentences = new Set<string>();
-  for (const [index, { track }] of tracks.entries()) {
-    if (used.has(index)) continue;
+  for (const carried of tracks) {
+    if (used.has(carried)) continue;
+    const { track } = carried;
     const what = track.kind === 'video' ? 'picture' : 'sound';
     if (!asked.has(track.kind)) sentences.add(`This player asks for no ${what}, which ${stream} has.`);
   }

@@ -145,7 +145,8 @@ function publishProposals(tracks: readonly RtpCarriedTrack[]): Proposal[] {
   const types = new PayloadTypes();
   const ssrcs = new SsrcSource();
   const proposals: Proposal[] = [];
-  for (const [feedTrack, track] of tracks.entries()) {
+  const counts = { video: 0, audio: 0 };
+  for (const track of tracks) {
     const { kind } = track.track;
     if (kind === 'data' || proposals.length === MAX_TRACKS) continue;
     const choices = kind === 'video' ? videoChoices(track, types) : [audioChoice(track, types)];
@@ -155,7 +156,7 @@ function publishProposals(tracks: readonly RtpCarriedTrack[]): Proposal[] {
       choices,
       ssrc: ssrcs.next(),
       rtxSsrc: kind === 'video' ? ssrcs.next() : 0,
-      feedTrack,
+      feedTrack: counts[kind]++,
       track,
     });
   }

@@ -56,9 +56,11 @@ export class FeedReader implements StoreReader {
   replays = 0;
   private readonly pace: Pace;
   private readonly onPumped: (nowUs: number) => void;
-  /** By feed track. */
-  private readonly byFeedTrack: (SendTrack | undefined)[] = [];
-  private readonly videoTrack: number;
+  /** By the track of the feed. */
+  private byFeedTrack: (SendTrack | undefined)[] = [];
+  private readonly picture: SendTrack | undefined;
+  /** The track of the feed that has its pictures; -1 = there is none (now). */
+  private videoTrack = -1;
   /** Next chunk to send; -1 = waits for a key frame. */
   private cursor = -1;
   /** Of what came from here on a key frame begins, when one is waited for. */
@@ -91,13 +93,14 @@ export class FeedReader implements StoreReader {
     this.tracks = tracks;
     this.pace = pace;
     this.onPumped = onPumped;
-    for (const track of tracks) this.byFeedTrack[track.media.feedTrack] = track;
-    this.videoTrack = tracks.find(({ media }) => media.kind === 'video')?.media.feedTrack ?? -1;
+    this.picture = tracks.find(({ media }) => media.kind === 'video');
+    this.findTracks();
   }
 
   start(nowUs: number, feed = this.feed): void {
     this.isStarted = true;
     this.feed = feed;
+    this.findTracks();
     feed.add(this);
     this.beginAt(nowUs);
     if (this.cursor < 0) feed.requestKey();
@@ -113,7 +116,18 @@ export class FeedReader implements StoreReader {
   }
 
   onTracks(): void {
+    this.findTracks();
     this.moveTo(-1);
+  }
+
+  private findTracks(): void {
+    const found: (SendTrack | undefined)[] = [];
+    for (const track of this.tracks) {
+      const place = trackIn(this.feed, track);
+      if (place >= 0) found[place] = track;
+    }
+    this.byFeedTrack = found;
+    this.videoTrack = this.picture === undefined ? -1 : trackIn(this.feed, this.picture);
   }
 
   private moveTo(position: number): void {
@@ -132,8 +146,8 @@ export class FeedReader implements StoreReader {
   private begins(nowUs: number): boolean {
     const { latestKey, chunks } = this.feed;
     const hasKey = latestKey >= this.waitsFrom;
-    const start = this.videoTrack < 0 ? Math.max(this.waitsFrom, chunks.tail) : latestKey;
-    const isStart = hasKey || this.videoTrack < 0;
+    const start = this.picture === undefined ? Math.max(this.waitsFrom, chunks.tail) : latestKey;
+    const isStart = hasKey || this.picture === undefined;
     const end = isStart ? start : chunks.head;
     for (let at = Math.max(this.waitsFrom, chunks.tail); at < end; at++) this.sendSound(at, nowUs);
     this.waitsFrom = end;
@@ -153,24 +167,23 @@ export class FeedReader implements StoreReader {
 
   /** From the key frame that is held, with pressed times; waits for one when none is held. */
   private beginAt(nowUs: number): void {
-    const { feed, videoTrack } = this;
+    const { feed, picture } = this;
     const { chunks, latestKey } = feed;
     if (chunks.size > 0) this.soundFromUs = chunks.at(chunks.head - 1).dtsUs - SOUND_SLACK_US;
     this.liveFrom = chunks.head;
-    if (videoTrack < 0) {
+    if (picture === undefined) {
       this.moveTo(chunks.head);
       return;
     }
     this.moveTo(latestKey);
     if (latestKey < 0) return;
     this.lastReplayUs = nowUs - MIN_REPLAY_GAP_US + FIRST_REPLAY_GAP_US;
-    this.press(chunks.head);
+    this.press(picture, chunks.head);
   }
 
   /** Finds times for the pictures from the cursor to `end`: the player has seen them, or they lead up to the newest. */
-  private press(end: number): void {
+  private press(track: SendTrack, end: number): void {
     const { chunks } = this.feed;
-    const track = this.byFeedTrack[this.videoTrack]!;
     let count = 0;
     let newest = 0;
     for (let position = this.cursor; position < end; position++) {
@@ -244,7 +257,7 @@ export class FeedReader implements StoreReader {
     for (let position = before; position < this.cursor; position++)
       if (chunks.at(position).track === this.videoTrack) this.framesSkipped++;
     if (isAhead) return;
-    this.skipsPictures = this.videoTrack >= 0;
+    this.skipsPictures = this.picture !== undefined;
     feed.requestKey();
   }
 
@@ -302,7 +315,7 @@ export class FeedReader implements StoreReader {
     this.moveTo(key);
     this.liveFrom = Math.max(reached, key);
     this.skipsPictures = false;
-    this.press(reached);
+    if (this.picture !== undefined) this.press(this.picture, reached);
   }
 
   /** At the next key frame of the other store; another call takes the place of this one. */
@@ -334,18 +347,19 @@ export class FeedReader implements StoreReader {
 
   /** The numbers go on, and so does the time: pictures of two sizes that arrive together were taken together. */
   private cross(to: FeedStore, nowUs: number): void {
-    const from = this.feed;
-    const track = this.byFeedTrack[this.videoTrack];
+    const { feed: from, picture } = this;
     if (this.packetAt !== 0 && this.cursor >= from.chunks.tail)
       this.sendChunk(from.chunks.at(this.cursor), false, true, nowUs);
-    const [last, first] = [from.newestOf(this.videoTrack), to.newestOf(this.videoTrack)];
-    if (track !== undefined && last !== null && first !== null) {
-      const passed = Math.round(((first.pushedUs - last.pushedUs) * track.media.clockRate) / 1_000_000);
-      track.timestampOffset = (last.timestamp + track.timestampOffset + passed - first.timestamp) >>> 0;
-    }
+    const last = from.newestOf(this.videoTrack);
     from.remove(this);
     this.feed = to;
+    this.findTracks();
     to.add(this);
+    const first = to.newestOf(this.videoTrack);
+    if (picture !== undefined && last !== null && first !== null) {
+      const passed = Math.round(((first.pushedUs - last.pushedUs) * picture.media.clockRate) / 1_000_000);
+      picture.timestampOffset = (last.timestamp + picture.timestampOffset + passed - first.timestamp) >>> 0;
+    }
   }
 
   /** Chunks wait that the pace has not allowed yet. */
@@ -358,4 +372,11 @@ export class FeedReader implements StoreReader {
     if (!this.isBehind || this.cursor < chunks.tail) return 0;
     return chunks.at(chunks.head - 1).dtsUs - chunks.at(this.cursor).dtsUs;
   }
+}
+
+/** Which track of a feed is sent there; -1 = it has none such now. */
+export function trackIn({ pictures }: FeedStore, { media }: SendTrack): number {
+  const { kind, feedTrack } = media;
+  if (kind === 'audio') return pictures + feedTrack;
+  return feedTrack < pictures ? feedTrack : -1;
 }

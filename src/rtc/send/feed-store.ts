@@ -76,16 +76,18 @@ export interface StoreReader {
 
 export class FeedStore {
   readonly chunks = new Ring<StoredChunk>(256);
-  /** By track; clock rates in Hz. */
+  /** By track, pictures before sound; clock rates in Hz. */
   clockRates: readonly number[] = [];
-  readonly clocks: TrackClock[] = [];
+  /** How many of the tracks are pictures. */
+  pictures = 0;
+  clocks: readonly TrackClock[] = [];
   /** The publisher makes a key frame when it is asked. */
   canRequestKey = false;
   /** Position of the latest key frame that is held; -1 = none. */
   latestKey = -1;
   /** Of all tracks together, bits per second of the stream's time; 0 = not known yet. */
   bitrateBps = 0;
-  /** When the latest frame of the first track came: pictures come before sound. Monotonic microseconds. */
+  /** When the latest frame of the first picture came, monotonic microseconds. */
   lastPictureUs = Number.NEGATIVE_INFINITY;
   /** Something came that `serve` has not begun to tell of. */
   hasNew = false;
@@ -104,10 +106,15 @@ export class FeedStore {
     this.onKeyNeeded = onKeyNeeded;
   }
 
-  setTracks(clockRates: readonly number[], generation = -1): void {
+  setTracks(clockRates: readonly number[], pictures: number, generation = -1): void {
+    // What was reported of a track is of no use for another one.
+    const isMoved = pictures !== this.pictures;
+    this.clocks = clockRates.map(
+      (_, track) => (isMoved ? undefined : this.clocks[track]) ?? new TrackClock(),
+    );
     this.clockRates = clockRates;
+    this.pictures = pictures;
     this.generation = generation;
-    while (this.clocks.length < clockRates.length) this.clocks.push(new TrackClock());
     for (const reader of this.readers) reader.onTracks();
   }
 
@@ -182,7 +189,7 @@ export class FeedStore {
     const position = chunks.push(chunk);
     this.bytes += end - start;
     this.measure(end - start, dtsUs);
-    if (track === 0) this.lastPictureUs = nowUs;
+    if (track === 0 && this.pictures > 0) this.lastPictureUs = nowUs;
     if (isKey) this.latestKey = position;
     this.trim(dtsUs);
     this.hasNew = true;

@@ -5,7 +5,7 @@
 import { parseRtcp, type RtcpPacket, serializeRtcp } from '../../wire/rtp/rtcp.ts';
 import type { RtcMedia } from '../rtc-description.ts';
 import type { BandwidthEstimator } from './bandwidth-estimator.ts';
-import { FeedReader } from './feed-reader.ts';
+import { FeedReader, trackIn } from './feed-reader.ts';
 import type { FeedStore } from './feed-store.ts';
 import { LayerSwitch, type PlayedLayers } from './layer-switch.ts';
 import { Pace } from './pace.ts';
@@ -48,7 +48,8 @@ export class SendSession {
   private readonly pictures: FeedReader;
   private readonly sound: FeedReader | null;
   private readonly layers: LayerSwitch | null;
-  private readonly videoTrack: number;
+  /** The track whose reports count: the first picture, or the sound alone. */
+  private readonly lead: SendTrack | undefined;
   private started = false;
   private closed = false;
   private lastReportUs = Number.NEGATIVE_INFINITY;
@@ -76,10 +77,11 @@ export class SendSession {
     this.estimator = estimator;
     this.pace = new Pace(estimator);
     this.tracks = medias.map((media) => new SendTrack(media, output, estimator));
-    this.videoTrack = medias.find(({ kind }) => kind === 'video')?.feedTrack ?? -1;
+    const picture = this.tracks.find(({ media }) => media.kind === 'video');
+    this.lead = picture ?? this.tracks[0];
     const reader = (tracks: readonly SendTrack[]) =>
       new FeedReader(feed, tracks, this.pace, (nowUs) => this.onPumped(nowUs));
-    if (layers === null || this.videoTrack < 0) {
+    if (layers === null || picture === undefined) {
       this.pictures = reader(this.tracks);
       this.sound = null;
       this.layers = null;
@@ -157,7 +159,7 @@ export class SendSession {
         const roundTripUs = nowUs - sentUs - (delaySinceLastSr * 1_000_000) / 65_536;
         if (roundTripUs >= 0) this.roundTripUs = roundTripUs;
       }
-      if (track.media.feedTrack !== this.videoTrack && this.videoTrack >= 0) continue;
+      if (track !== this.lead) continue;
       this.lossShare = fractionLost / 256;
       if (!track.media.feedback.transportCc) this.estimator.onLoss(this.lossShare, nowUs);
       this.lost = lost;
@@ -180,8 +182,9 @@ export class SendSession {
   private report(nowUs: number): void {
     this.lastReportUs = nowUs;
     for (const track of this.tracks) {
-      const { feedTrack, kind } = track.media;
+      const { kind } = track.media;
       const { feed } = kind === 'audio' && this.sound !== null ? this.sound : this.pictures;
+      const feedTrack = trackIn(feed, track);
       const clockRate = feed.clockRates[feedTrack] ?? track.media.clockRate;
       const report = track.hasSent ? track.report(feed.clocks[feedTrack], clockRate, nowUs) : null;
       if (track.hasSent) track.isReported = true;

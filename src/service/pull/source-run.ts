@@ -159,10 +159,12 @@ export class SourceRun implements PullHandlers {
   private publish(): Publication | null {
     const { id, key, place, owner, url } = this.options;
     const canAsk = this.pull?.requestKeyFrame !== undefined;
+    const carrier = this.pull?.carrier;
     try {
       const publication = this.tools.hub.publish(key, {
         id,
         protocol: 'pull',
+        ...(carrier === undefined ? {} : { carrier }),
         remote: this.shown,
         host: '',
         via: this.via,

@@ -152,22 +152,64 @@ describe('WebRTC players of simulcast', () => {
     await rig.pass(10);
   });
 
-  test('where the largest size is not sent yet the picture of another one is offered', async () => {
+  test('where the largest size is not sent yet the picture of another one is offered; it may come later, and end', async () => {
     const { peer } = await publishing([2]);
     const player = await playing();
     const { description, layers } = opened();
     assert.deepEqual(
       description.medias.map(({ kind, feedTrack }) => [kind, feedTrack]),
-      // The sound is the first track of the stream itself.
       [
         ['video', 0],
         ['audio', 0],
       ],
     );
     assert.deepEqual(feedsOf(layers!), [-1, -1, 2]);
+    const { feed } = opened();
+    const told = () => rig.thread.of('feed').filter((one) => one.feed === feed);
+    assert.deepEqual([told().at(-1)?.pictures, told().at(-1)?.clockRates], [0, [48_000]]);
     arrive(peer, [0]);
+    await rig.pass(0.1);
+    assert.equal(player.ended, false);
+    assert.deepEqual([told().at(-1)?.pictures, told().at(-1)?.clockRates], [1, [90_000, 48_000]]);
+    assert.deepEqual(feedsOf(rig.thread.of('layers').at(-1)!.layers), [0, -1, 2]);
+    assert.deepEqual(player.layers?.names, ['f', 'q']);
+  });
+
+  test('a publisher that comes back with sound alone in its largest size: the player stays and sees another one', async () => {
+    rig.test.rules = { ...rig.test.rules, graceMs: 5000 };
+    const { publisher } = await publishing([0, 1, 2]);
+    const player = await playing();
+    publisher.finish('it broke off');
     await rig.pass(1);
-    assert.equal(player.ended, true, 'tracks are others now, and it comes again');
+    const again = await publishing([2]);
+    await rig.pass(5);
+    assert.equal(player.ended, false);
+    assert.deepEqual(feedsOf(rig.thread.of('layers').at(-1)!.layers), [-1, -1, 2]);
+    again.publisher.kick('the end');
+    await rig.pass(10);
+  });
+
+  test('sound that does not come back ends the player, as it does without layers', async (t) => {
+    rig.test.rules = { ...rig.test.rules, graceMs: 5000 };
+    const { publisher } = await publishing([0, 1, 2]);
+    const player = await playing();
+    publisher.finish('it broke off');
+    await rig.pass(1);
+    const silent = rig.publisher('cam', rig.sendOffer({ ...recording, tracks: [recording.tracks[0]!] }));
+    await silent.begin();
+    rig.arrive(
+      rig.lastPeer,
+      packets.filter(({ media }) => media === 0),
+    );
+    // What was agreed on may still come.
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
+    await rig.pass(0.5);
+    assert.equal(player.ended, false);
+    t.mock.timers.tick(3000);
+    await rig.pass(0.5);
+    assert.equal(player.ended, true);
+    silent.kick('the end');
+    await rig.pass(10);
   });
 
   test('what the thread sends is shown by name, with the estimate', async () => {

@@ -24,7 +24,7 @@ test('a frame goes to its players in turns, and what else comes is looked at bet
     (message) => told.push(message.type),
     () => nowUs,
   );
-  host.receive({ type: 'feed', feed: FEED, clockRates: [90_000] });
+  host.receive({ type: 'feed', feed: FEED, clockRates: [90_000], pictures: 1 });
   const { feeds } = host as unknown as { feeds: ReadonlyMap<number, { readonly store: FeedStore }> };
   const { store } = feeds.get(FEED)!;
   let [served, rounds] = [0, 0];

@@ -24,7 +24,7 @@ export function makeMedia(changes: Partial<RtcMedia> = {}): RtcMedia {
   };
 }
 
-/** Opus in the second section, the second track of a feed. */
+/** Opus in the second section. */
 export function makeSound(ssrc: number): RtcMedia {
   return makeMedia({
     index: 1,
@@ -36,6 +36,6 @@ export function makeSound(ssrc: number): RtcMedia {
     rtxPayloadType: -1,
     ssrc,
     rtxSsrc: 0,
-    feedTrack: 1,
+    feedTrack: 0,
   });
 }

@@ -38,7 +38,7 @@ test('play: what Chromium is told', () => {
   assert.equal(description.dtlsRole, 'server');
   assert.deepEqual(
     [picture!.codec, picture!.payloadType, picture!.rtxPayloadType, picture!.feedTrack, picture!.direction],
-    ['h264', 116, 117, 1, 'send'],
+    ['h264', 116, 117, 0, 'send'],
   );
   assert.deepEqual(
     [sound!.codec, sound!.payloadType, sound!.rtxPayloadType, sound!.feedTrack],
@@ -247,10 +247,10 @@ test('play: tracks go to sections in order', () => {
   assert.deepEqual(
     description.medias.map(({ index, feedTrack }) => [index, feedTrack]),
     [
-      [0, 1],
+      [0, 0],
       [1, 0],
-      [2, 3],
-      [3, 2],
+      [2, 1],
+      [3, 1],
     ],
   );
   assert.equal(new Set(description.medias.map(({ ssrc }) => ssrc)).size, 4);

@@ -30,7 +30,7 @@ function push(store: FeedStore, ...parts: readonly Buffer[]): void {
 
 test('frames and reports of other tracks than those that were told are dropped', () => {
   const store = new FeedStore(() => undefined);
-  store.setTracks([90_000], 7);
+  store.setTracks([90_000], 1, 7);
   push(store, mark(6, true), PACKET, mark(7), PACKET, mark(8), PACKET);
   assert.equal(store.chunks.head - store.chunks.tail, 1);
   assert.equal(store.latestKey, -1);
@@ -40,21 +40,21 @@ test('frames and reports of other tracks than those that were told are dropped',
   assert.equal(store.clocks[0]!.rtpTime, 2222);
   // Reports alone are no frame.
   assert.equal(store.chunks.head - store.chunks.tail, 1);
-  store.setTracks([90_000], 8);
+  store.setTracks([90_000], 1, 8);
   push(store, mark(8, true), PACKET);
   assert.equal(store.latestKey, store.chunks.head - 1);
 });
 
 test('without a generation all are taken', () => {
   const store = new FeedStore(() => undefined);
-  store.setTracks([90_000]);
+  store.setTracks([90_000], 1);
   push(store, mark(1), PACKET, mark(2), PACKET);
   assert.equal(store.chunks.head - store.chunks.tail, 2);
 });
 
 test('readers are told one after the other, as far as time allows; what comes meanwhile is told in the next round', () => {
   const store = new FeedStore(() => undefined);
-  store.setTracks([90_000]);
+  store.setTracks([90_000], 1);
   const seen: string[] = [];
   let nowUs = 0;
   const reader = (name: string) => ({

@@ -34,7 +34,7 @@ class World {
   capacityBps: number;
   readonly stores = PACKETS.map(() => {
     const store = new FeedStore(() => undefined);
-    store.setTracks([90_000]);
+    store.setTracks([90_000], 1);
     return store;
   });
   readonly estimator = new BandwidthEstimator();

@@ -30,7 +30,7 @@ class World {
     const store = new FeedStore(() => {
       this.keysAsked[layer]!++;
     });
-    store.setTracks([90_000, 48_000]);
+    store.setTracks([90_000, 48_000], 1);
     store.canRequestKey = true;
     return store;
   });
@@ -257,6 +257,33 @@ test('a player that asks for a picture gets it from the publisher of the layer t
   const pli = serializeRtcp([{ type: 'pli', ssrc: 9, mediaSsrc: VIDEO_SSRC }]);
   world.session.onRtcp(pli, world.nowUs);
   assert.deepEqual(world.keysAsked, [0, 1, 0]);
+});
+
+test('the stream itself begins with sound alone: another layer is seen, and the best one when it comes', () => {
+  const world = new World(AUTO, [null, null, null]);
+  const [best, , small] = world.stores;
+  best!.setTracks([48_000], 0);
+  const soundAlone = (isKey: boolean) => {
+    const at = world.next;
+    world.pictures(isKey ? [2] : [], [2]);
+    // `pictures` writes the sound as the second track, which this feed has not.
+    const bytes = feedFrame(0, false, at * FRAME_US, at * 1920, 1, 0);
+    pushAll(best!, bytes, 0, bytes.length, world.nowUs);
+  };
+  world.session.start(world.nowUs);
+  world.session.takeLayers({ stores: [null, null, small!], wish: AUTO }, world.nowUs);
+  for (let i = 0; i < 50; i++) soundAlone(i === 0);
+  assert.equal(world.seen, 2);
+  const sounds = () => world.packets.filter(({ ssrc }) => ssrc === AUDIO_SSRC);
+  assert.ok(sounds().length >= 45, `${sounds().length} packets of sound`);
+  assert.ok(world.videos.every(({ layer }) => layer === 2));
+  const heard = sounds().length;
+  best!.setTracks([90_000, 48_000], 1);
+  world.session.takeLayers({ stores: [best!, null, small!], wish: 0 }, world.nowUs);
+  for (let i = 0; i < 100; i++) world.pictures(i % 25 === 0 ? [0, 2] : [], [0, 2]);
+  assert.equal(world.seen, 0);
+  assert.equal(sounds().length, heard + 100);
+  world.assertSeamless();
 });
 
 test('before pictures of any layer come the sound is heard; a session that is closed is told nothing', () => {

@@ -32,7 +32,7 @@ class World {
   private next = 0;
 
   constructor() {
-    this.store.setTracks([90_000, 48_000]);
+    this.store.setTracks([90_000, 48_000], 1);
   }
 
   play(medias: readonly RtcMedia[] = [makeMedia(), makeSound(AUDIO_SSRC)]): SendSession {

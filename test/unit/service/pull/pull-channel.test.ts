@@ -22,6 +22,7 @@ class FakePull {
   readonly handlers: PullHandlers;
   readonly place: number;
   readonly number: number;
+  readonly carrier?: string;
   closed = false;
   bytesReceived = 0;
   private at = 0;
@@ -32,6 +33,7 @@ class FakePull {
     this.place = place;
     this.number = number;
     this.startUs = number * 1_000_000_000;
+    if (place === 0) this.carrier = 'webrtc';
   }
 
   frame(nowUs: number): void {
@@ -213,6 +215,22 @@ describe('pull channel', () => {
     assert.deepEqual([...new Set(w.seen)], [w.opened[1]!.number, w.last.number]);
     w.checkTimes();
     assert.equal(w.marked, 0, 'the gap is short and the tracks are the same');
+  });
+
+  test('the stream knows by what its media come, in the first place and after a change of the source', () => {
+    const w = new World(2);
+    w.channel.open();
+    w.run(1000);
+    w.watch();
+    assert.equal(w.hub.find(KEY.text)?.carrier, 'webrtc');
+    w.last.end('cut');
+    w.run(2000);
+    assert.equal(w.places, '01');
+    assert.equal(w.hub.find(KEY.text)?.carrier, 'pull');
+    w.last.end('cut');
+    w.run(2000);
+    assert.equal(w.places, '010');
+    assert.equal(w.hub.find(KEY.text)?.carrier, 'webrtc');
   });
 
   test('return: a better source is looked for, stands by until it is steady, and the other one is closed', () => {
