@@ -144,6 +144,31 @@ const ROWS: readonly Row[] = [
   { name: 'h264', codecs: ['h264'], clip: { video: 'libx264', audio: 'none', format: 'mp4' } },
 ];
 
+/**
+ * Of user data in each picture. Chromium's own player reads 32 KiB at a time: below some 0.7 Mbit/s it runs dry between
+ * two reads, and after 0.2 s of that it begins anew.
+ */
+const USER_DATA_BYTES = 4080;
+
+/** An H.264 picture behind a NAL unit of user data (SEI, ITU-T H.264, 7.3.2.3 and D.1.7). */
+function enlarged(tag: FlvTag): FlvTag {
+  const sizes = Buffer.alloc(USER_DATA_BYTES / 255, 0xff);
+  const message = Buffer.concat([
+    Buffer.from([6, 5]),
+    sizes,
+    Buffer.alloc(1 + USER_DATA_BYTES, 0x55),
+    Buffer.from([0x80]),
+  ]);
+  message[2 + sizes.length] = 0;
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(message.length, 0);
+  // Frame type and codec, packet type, composition time.
+  return {
+    ...tag,
+    payload: Buffer.concat([tag.payload.subarray(0, 5), length, message, tag.payload.subarray(5)]),
+  };
+}
+
 /** Pictures of the demo clip and silence in G.711 A-law, 20 ms a tag (Adobe FLV 10.1, E.4.2.1: 8000 Hz, mono). */
 function g711Tags(): FlvTag[] {
   const pictures = demoTags().filter((tag) => tag.type === TAG_VIDEO || tag.type === TAG_SCRIPT);
@@ -153,7 +178,8 @@ function g711Tags(): FlvTag[] {
     timestamp: i * 20,
     payload: Buffer.concat([Buffer.from([0x72]), Buffer.alloc(160, 0xd5)]),
   }));
-  const media = [...pictures.filter((tag) => tag.type === TAG_VIDEO && !isConfig(tag)), ...sound];
+  const video = pictures.filter((tag) => tag.type === TAG_VIDEO && !isConfig(tag));
+  const media = [...video.map(enlarged), ...sound];
   media.sort((a, b) => a.timestamp - b.timestamp);
   return [...pictures.filter((tag) => tag.type === TAG_VIDEO && isConfig(tag)), ...media];
 }
