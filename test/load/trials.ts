@@ -6,6 +6,7 @@ import { requestRate } from './request-rate.ts';
 import { rtspUdp } from './rtsp-udp.ts';
 import { soundStreams } from './sound-streams.ts';
 import { srtFanOut } from './srt-fan-out.ts';
+import { srtpPackets } from './srtp-packets.ts';
 import type { Trial, TrialOptions, TrialResult } from './trial.ts';
 import { webrtcConnects } from './webrtc-connects.ts';
 import { webrtcFanOut } from './webrtc-fan-out.ts';
@@ -19,6 +20,7 @@ export const TRIALS: readonly Trial[] = [
   srtFanOut,
   webrtcFanOut,
   webrtcConnects,
+  srtpPackets,
   soundStreams,
 ];
 
