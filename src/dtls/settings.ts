@@ -24,8 +24,8 @@ export interface DtlsOptions {
 
 export interface DtlsServerOptions extends DtlsOptions {
   /**
-   * Nothing is remembered before the client has shown a cookie made for `address`. Behind ICE it is not needed: the
-   * address has answered an authenticated check.
+   * Nothing is remembered before the client has shown a cookie made for `address`. Behind full ICE it is not needed: the
+   * address has answered a check of ours.
    */
   readonly requireCookie?: { readonly cookie: DtlsCookie; readonly address: string };
 }

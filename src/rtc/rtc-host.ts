@@ -3,6 +3,7 @@
  * says goes through `tell`, so that it runs on a worker or, in a test, beside the test.
  */
 import { tlsCertificateFromPem } from '../crypto/tls-certificate.ts';
+import { DtlsCookie } from '../dtls/cookie.ts';
 import { candidatesFor } from '../ice/candidate.ts';
 import { IceDirectory } from '../ice/ice-directory.ts';
 import type { IceLiteAgent } from '../ice/ice-lite.ts';
@@ -28,6 +29,8 @@ const STATISTICS_US = 1_000_000;
 /** Received packets go to the main thread in batches of at most this, or with the next tick. */
 const BATCH_BYTES = 32 * 1024;
 const BATCH_PACKETS = 64;
+/** With more connections than this under way each further one proves that its address is its own first. */
+const PROOF_FROM = 100;
 /** Between two requests of a key frame from the publisher of a stream. */
 const KEY_GAP_US = 500_000;
 
@@ -47,6 +50,7 @@ interface Hosted {
   readonly id: number;
   readonly peer: RtcPeer;
   readonly batch: Batch;
+  isConnected: boolean;
 }
 
 export class RtcHost {
@@ -62,6 +66,9 @@ export class RtcHost {
   private readonly callPorts = new Map<number, RtcCallPort>();
   private readonly feeds = new Map<number, Feed>();
   private readonly certificate;
+  private readonly cookie: DtlsCookie;
+  /** Peers that are not connected yet. */
+  private connecting = 0;
   private timer: NodeJS.Timeout | null = null;
   /** Streams of which not all players were given what is new. */
   private readonly unserved = new Set<FeedStore>();
@@ -82,6 +89,7 @@ export class RtcHost {
     this.nowUs = nowUs;
     this.servingTurns = new RtcTurns(nowUs, turnUs, (untilUs) => this.serve(untilUs));
     this.tickTurns = new RtcTurns(nowUs, turnUs, (untilUs) => this.tickPeers(untilUs));
+    this.cookie = new DtlsCookie(nowUs());
     this.certificate = tlsCertificateFromPem(data.certificate);
     this.sockets = new RtcSockets({
       onPacket: (bytes, from) => this.onPacket(bytes, from),
@@ -175,11 +183,15 @@ export class RtcHost {
         ...(this.data.consentMs === undefined ? {} : { consentTimeoutMs: this.data.consentMs }),
         feed: this.feeds.get(message.feed)?.store ?? null,
         layers: layers === undefined ? null : this.storesOf(layers),
+        cookie: () => (this.connecting > PROOF_FROM ? this.cookie : null),
         makeEstimator: () => new BandwidthEstimator(),
       },
       {
         send: (bytes, to) => (port ?? this.sockets).send(bytes, to),
-        onConnected: () => this.tell({ type: 'connected', peer: id, remote: peer.statistics().remote }),
+        onConnected: () => {
+          this.endConnecting(hosted);
+          this.tell({ type: 'connected', peer: id, remote: peer.statistics().remote });
+        },
         onRtp: (media, layer, packet, now) => this.collect(hosted, media, layer, 0, packet, now),
         onRtcp: (media, layer, packet, now) => this.collect(hosted, media, layer, 1, packet, now),
         onClosed: (reason) => {
@@ -189,8 +201,9 @@ export class RtcHost {
       },
       nowUs,
     );
-    const hosted: Hosted = { id, peer, batch };
+    const hosted: Hosted = { id, peer, batch, isConnected: false };
     this.peers.set(id, hosted);
+    this.connecting++;
     const { lite } = peer.transport;
     if (lite === null) {
       if (port !== null) port.onPacket = (bytes, from) => this.onCalledPacket(hosted, bytes, from);
@@ -369,6 +382,7 @@ export class RtcHost {
     }
     this.flush(id, hosted.batch);
     this.peers.delete(id);
+    this.endConnecting(hosted);
     const { lite } = hosted.peer.transport;
     if (lite !== null) {
       this.directory.remove(lite);
@@ -378,6 +392,11 @@ export class RtcHost {
       if (known === hosted) this.byConnection.delete(connection);
     hosted.peer.close();
     this.closePort(id);
+  }
+
+  private endConnecting(hosted: Hosted): void {
+    if (!hosted.isConnected) this.connecting--;
+    hosted.isConnected = true;
   }
 
   private closePort(id: number): void {

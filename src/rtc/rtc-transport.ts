@@ -4,8 +4,9 @@
  */
 import type { TlsCertificate } from '../crypto/tls-certificate.ts';
 import { DtlsClient } from '../dtls/client.ts';
+import type { DtlsCookie } from '../dtls/cookie.ts';
 import { DtlsServer } from '../dtls/server.ts';
-import type { DtlsEvents, DtlsSrtpKeys } from '../dtls/settings.ts';
+import type { DtlsEvents, DtlsServerOptions, DtlsSrtpKeys } from '../dtls/settings.ts';
 import { parseCandidate } from '../ice/candidate.ts';
 import type { LocalCandidate } from '../ice/check-list.ts';
 import { IceAgent } from '../ice/ice-agent.ts';
@@ -43,6 +44,8 @@ export interface RtcTransportOptions {
   readonly consentTimeoutMs?: number;
   /** Set when SRTP profiles other than the usual order are wanted (RFC 5764 numbers). */
   readonly srtpProfiles?: readonly number[];
+  /** Whether a client must prove that it receives at its address before it gets a flight of DTLS; null = not now. */
+  readonly cookie?: () => DtlsCookie | null;
 }
 
 export class RtcTransport {
@@ -136,13 +139,21 @@ export class RtcTransport {
       onClosed: (code, detail) => this.fail(code === 'dtls.closed' ? 'the peer left' : detail || code),
     };
     if (description.dtlsRole === 'server') {
-      this.dtls = new DtlsServer(options, events, this.nowUs);
+      this.dtls = new DtlsServer({ ...options, ...this.cookieOption() }, events, this.nowUs);
     } else {
       const client = new DtlsClient(options, events, this.nowUs);
       this.dtls = client;
       client.start(this.nowUs);
     }
     return this.dtls;
+  }
+
+  /** A check of ICE shows that somebody knows our password, and nothing of the address that it names as its own. */
+  private cookieOption(): Pick<DtlsServerOptions, 'requireCookie'> {
+    const cookie = this.options.cookie?.() ?? null;
+    const to = this.remoteAddress;
+    if (cookie === null || to === null || to.transport !== 'udp') return {};
+    return { requireCookie: { cookie, address: `${to.address} ${to.port}` } };
   }
 
   private onKeys(keys: DtlsSrtpKeys): void {

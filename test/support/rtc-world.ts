@@ -34,12 +34,14 @@ interface Inside {
   readonly byConnection: ReadonlyMap<number, unknown>;
   readonly callPorts: ReadonlyMap<number, unknown>;
   readonly feeds: ReadonlyMap<number, unknown>;
+  readonly connecting: number;
   onPacket(bytes: Uint8Array, from: TransportAddress): void;
   tick(): void;
 }
 
 export interface RtcHeld {
   readonly peers: number;
+  readonly connecting: number;
   readonly byAgent: number;
   readonly byConnection: number;
   readonly callPorts: number;
@@ -86,9 +88,10 @@ export class RtcWorld {
   }
 
   get held(): RtcHeld {
-    const { peers, byAgent, byConnection, callPorts, feeds, directory } = this.inside;
+    const { peers, connecting, byAgent, byConnection, callPorts, feeds, directory } = this.inside;
     return {
       peers: peers.size,
+      connecting,
       byAgent: byAgent.size,
       byConnection: byConnection.size,
       callPorts: callPorts.size,

@@ -14,6 +14,7 @@ import type { TestServer } from './test-server.ts';
 const AT_ONCE = 8;
 const HELD_NOTHING: RtcHeld = {
   peers: 0,
+  connecting: 0,
   byAgent: 0,
   byConnection: 0,
   callPorts: 0,
