@@ -65,4 +65,37 @@ describe('layers of WebRTC with Chromium', { skip: WEBRTC_BROWSER_MISSING }, () 
     await browser.end('p');
     assert.equal(server.logged('webrtc.refused').length, 0);
   });
+
+  test('a largest size that comes late, goes and comes back: the player goes on', async () => {
+    const url = server.http('/live/late/whip');
+    await browser.publish('p', url, { codec: 'VP8', simulcast: true, largest: false, ...SIZE });
+    const { hub } = server.application.context;
+    await until('a smaller one', () => hub.find('live/late~h')?.tracks.length === 2, 20_000);
+    await until('the sound of the name', () => hub.find('live/late')?.tracks.length === 1, 20_000);
+    const played = await browser.play('v', server.http('/live/late/whep'), {});
+    assert.equal(played.status, 201, played.body);
+    const seeing = (rid: keyof typeof WIDTHS) =>
+      browser.until('v', ({ video }) => video?.['frameWidth'] === WIDTHS[rid], 20_000);
+    await seeing('h');
+    const { id } = server.application.context.sessions.all().find(({ role }) => role === 'player')!;
+    await browser.setActive('p', 'f', true);
+    const { audio } = await seeing('f');
+    await browser.setActive('p', 'f', false);
+    await seeing('h');
+    await browser.setActive('p', 'f', true);
+    await seeing('f');
+    assert.ok(
+      server.application.context.sessions.all().some((session) => session.id === id),
+      'it is the same player',
+    );
+    const later = await browser.stats('v');
+    assert.ok(
+      (later.audio?.['packetsReceived'] ?? 0) > (audio?.['packetsReceived'] ?? 0) + 50,
+      'sound goes on',
+    );
+    assert.equal(later.video?.['packetsLost'], 0, 'numbers go on');
+    assert.equal(later.audio?.['packetsLost'], 0);
+    assert.equal(await browser.end('v'), 200);
+    await browser.end('p');
+  });
 });

@@ -32,6 +32,8 @@ export interface RtcOptions {
   readonly video?: boolean;
   readonly audio?: boolean;
   readonly simulcast?: boolean;
+  /** False: the largest size of simulcast is not sent before `setActive`. */
+  readonly largest?: boolean;
   readonly width?: number;
   readonly height?: number;
   readonly token?: string;
@@ -149,6 +151,10 @@ export class WebrtcBrowser {
 
   async tone(name: string): Promise<{ frequency: number; level: number }> {
     return (await this.call('tone', name)) as { frequency: number; level: number };
+  }
+
+  async setActive(name: string, rid: string, active: boolean): Promise<void> {
+    await this.call('setActive', name, rid, active);
   }
 
   async restart(name: string): Promise<{ status: number; body: string; etag: string | null }> {

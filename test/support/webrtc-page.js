@@ -67,6 +67,7 @@
       .filter((line) => !isOther(line))
       .join('\r\n');
     await peer.setRemoteDescription({ type: 'answer', sdp });
+    await connection.beforeMedia?.();
     await new Promise((resolve) => {
       const timer = setTimeout(resolve, timeoutMs);
       const look = () => {
@@ -113,6 +114,9 @@
         { rid: 'h', scaleResolutionDownBy: 2 },
         { rid: 'f' },
       ];
+      // `active` of the encodings that the transceiver is made with does not outlast the answer.
+      if (options.largest === false)
+        connection.beforeMedia = () => globalThis.webrtc.setActive(name, 'f', false);
       for (const track of source.getTracks()) {
         const isLayered = options.simulcast === true && track.kind === 'video';
         const transceiver = peer.addTransceiver(track, {
@@ -186,6 +190,15 @@
       let best = 1;
       for (let i = 2; i < values.length; i++) if (values[i] > values[best]) best = i;
       return { frequency: (best * context.sampleRate) / analyser.fftSize, level: values[best] };
+    },
+
+    /** Of a publisher of simulcast: whether it sends this size. */
+    async setActive(name, rid, active) {
+      const { peer } = connections.get(name);
+      const sender = peer.getSenders().find(({ track }) => track?.kind === 'video');
+      const parameters = sender.getParameters();
+      for (const encoding of parameters.encodings) if (encoding.rid === rid) encoding.active = active;
+      await sender.setParameters(parameters);
     },
 
     /** PATCH of the resource; the body of a new start of ICE is made of a new offer. */
