@@ -161,6 +161,11 @@ test('pull by WHEP: a stream of the server, by the API', async () => {
   await again.media(['h264', 'opus'], 40);
   timesRise(again.frames);
   again.pull.close();
+  // Players of FLV know AAC: Opus of WebRTC was nobody's choice, pulled or published.
+  const flv = new Pulled(near.http('/copy/pulled.flv'));
+  await flv.media(['h264', 'aac'], 20);
+  assert.equal(flv.codecs, 'aac+h264');
+  flv.pull.close();
   const shown = (await (await fetch(near.http(`/api/v1/pulls/${pull.id}`))).json()) as {
     pull: { state: string; details: Record<string, unknown> };
   };
