@@ -99,6 +99,9 @@ describe('playing', () => {
     const answer = await peer.ask('SETUP', `${url('cast')}/trackID=0`, ['Transport: RTP/AVP;multicast']);
     const match = /destination=([\d.]+);port=(\d+)-\d+;ttl=16/.exec(answer.headers.get('Transport'));
     assert.ok(match);
+    // Members on this machine get the port at every address.
+    const member = await DatagramPeer.open(Number(match[2]), '0.0.0.0');
+    member.close();
     const listener = await DatagramPeer.open(Number(match[2]), match[1]);
     listener.socket.addMembership(match[1]!, '127.0.0.1');
     assert.equal((await peer.ask('PLAY', url('cast'))).status, 200);

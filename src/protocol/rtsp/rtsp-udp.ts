@@ -40,15 +40,17 @@ export class UdpPorts implements DatagramPorts {
   async open(peer: DatagramPeer): Promise<DatagramPair> {
     const address = plainAddress(peer.address);
     const local = plainAddress(peer.localAddress);
-    const make = () => new UdpPair(address, peer, this.onTrouble, (pair) => this.pairs.delete(pair));
-    return await this.bindSomewhere(local, make);
+    return await this.bindSomewhere(local, () => this.makePair(address, peer, false));
   }
 
   async openGroup(group: MulticastGroup): Promise<DatagramPair> {
-    const make = () => new UdpPair(group.address, null, this.onTrouble, (pair) => this.pairs.delete(pair));
-    const pair = await this.bindSomewhere(group.interface, make);
-    pair.joinGroup(group);
+    const pair = await this.bindSomewhere(group.interface, () => this.makePair(group.address, null, true));
+    pair.sendToGroup(group);
     return pair;
+  }
+
+  private makePair(address: string, peer: DatagramPeer | null, isGroup: boolean): UdpPair {
+    return new UdpPair(address, peer, isGroup, this.onTrouble, (pair) => this.pairs.delete(pair));
   }
 
   private async bindSomewhere(local: string, make: () => UdpPair): Promise<UdpPair> {
@@ -57,6 +59,7 @@ export class UdpPorts implements DatagramPorts {
     const count = Math.floor((max - first + 1) / 2);
     for (let attempt = 0; attempt < ATTEMPTS && count > 0; attempt++) {
       const port = first + 2 * Math.floor(Math.random() * count);
+      if ([...this.pairs].some((pair) => pair.port === port)) continue;
       const pair = make();
       if (await pair.bind(port, local)) {
         this.pairs.add(pair);
@@ -82,6 +85,7 @@ class UdpPair implements DatagramPair {
   private readonly rtcp: Socket;
   private readonly address: string;
   private readonly peer: DatagramPeer | null;
+  private readonly isGroup: boolean;
   private readonly onClose: (pair: UdpPair) => void;
   private rtpPort: number;
   private rtcpPort: number;
@@ -97,11 +101,13 @@ class UdpPair implements DatagramPair {
   constructor(
     address: string,
     peer: DatagramPeer | null,
+    isGroup: boolean,
     onTrouble: (cause: string) => void,
     onClose: (pair: UdpPair) => void,
   ) {
     this.address = address;
     this.peer = peer;
+    this.isGroup = isGroup;
     this.onClose = onClose;
     this.rtpPort = peer?.rtpPort ?? 0;
     this.rtcpPort = peer?.rtcpPort ?? 0;
@@ -124,12 +130,13 @@ class UdpPair implements DatagramPair {
 
   async bind(port: number, local: string): Promise<boolean> {
     this.port = port;
-    this.isBound =
-      (await bindSocket(this.rtp, port, local)) && (await bindSocket(this.rtcp, port + 1, local));
+    // The ports of a group are those of its members, of which this machine may have some.
+    const [rtp, rtcp] = this.isGroup ? [0, 0] : [port, port + 1];
+    this.isBound = (await bindSocket(this.rtp, rtp, local)) && (await bindSocket(this.rtcp, rtcp, local));
     return this.isBound;
   }
 
-  joinGroup(group: MulticastGroup): void {
+  sendToGroup(group: MulticastGroup): void {
     this.rtpPort = this.port;
     this.rtcpPort = this.port + 1;
     for (const socket of [this.rtp, this.rtcp]) {
