@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ClipPublisher } from '../support/clip-publisher.ts';
+import { multicastMissing } from '../support/multicast.ts';
 import { type ClipSpec, makeClip, playUrl, publishClip, readSeen, type Seen } from '../support/node-av.ts';
 import { onceMore } from '../support/once-more.ts';
 import { missing, NODE_AV_MISSING, run, start } from '../support/programs.ts';
@@ -28,6 +29,7 @@ const CASES: readonly Case[] = [
 ];
 
 const NO_CLIENT_SINK = await withoutElement('rtspclientsink');
+const NO_MULTICAST = await multicastMissing();
 
 let server: TestServer;
 let cam: ClipPublisher;
@@ -35,7 +37,9 @@ let cam: ClipPublisher;
 before(async () => {
   // Two tests that make the same clip at once would get into each other's way.
   if (NODE_AV_MISSING === false) for (const { clip } of CASES) await makeClip(clip, SECONDS);
-  server = await TestServer.start();
+  server = await TestServer.start({
+    policy: '<application name="live"><multicast enable="on" interface="127.0.0.1"/></application>',
+  });
   cam = await ClipPublisher.start({ port: server.rtmpPort, name: 'cam' });
 });
 
@@ -200,15 +204,19 @@ describe('ffmpeg of the system', { concurrency: 3, skip: missing('ffmpeg', 'ffpr
 });
 
 describe('GStreamer of the system', { concurrency: 2, skip: missing('gst-launch-1.0') }, () => {
-  for (const way of ['tcp', 'udp']) {
-    test(`plays by ${way}`, (t) =>
+  for (const way of ['tcp', 'udp', 'udp-mcast']) {
+    test(`plays by ${way}`, { skip: way === 'udp-mcast' ? NO_MULTICAST : false }, (t) =>
       onceMore(t, async () => {
-        const source = ['rtspsrc', `location=${rtsp('cam')}`, `protocols=${way}`, 'latency=200'];
+        const settings = [`protocols=${way}`, 'latency=200', 'multicast-iface=lo'];
+        const source = ['rtspsrc', `location=${rtsp('cam')}`, ...settings];
         const rest = ['!', 'rtph264depay', '!', 'h264parse', '!', 'fakesink', 'num-buffers=50'];
         const { code, err } = await run('gst-launch-1.0', ['-q', ...source, ...rest]);
         assert.equal(code, 0, err);
-      }));
+      }),
+    );
+  }
 
+  for (const way of ['tcp', 'udp']) {
     test(`publishes by ${way}`, { skip: NO_CLIENT_SINK }, async () => {
       const name = `gst-${way}`;
       const args = ['-q', 'filesrc', `location=${CLIP}`, '!', 'flvdemux', 'name=d'];
