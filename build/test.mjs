@@ -29,6 +29,8 @@ const STATIC = [
   ['lint', bin('biome'), ['ci', '--colors=off', '--diagnostic-level=warn', '--error-on-warnings', '.']],
   ['layers', node, ['build/check-layers.mjs', '--readmes']],
   ['dead code', bin('knip'), []],
+  // What only tests use.
+  ['dead files', bin('knip'), ['--production', '--include', 'files']],
 ];
 const TESTS = checkOnly
   ? [

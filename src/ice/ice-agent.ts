@@ -1,9 +1,9 @@
 /**
  * The full agent of ICE (RFC 8445) for sessions that we begin: one stream, one component. Checks are paced (50 ms),
  * repeated with growing distance, triggered by the other side's checks; the controlling side nominates one pair
- * (regular nomination); afterwards consent is asked for about every 5 s (RFC 7675). Server reflexive candidates come
- * from one STUN server (`Gathering`).
- * Left out: relays, aggressive nomination, freezing (there is one list), restart (begin anew), connections that the
+ * (regular nomination); afterwards consent is asked for about every 5 s (RFC 7675).
+ * Left out: relays, server reflexive candidates (the server that is called learns our address from its checks), aggressive
+ * nomination, freezing (there is one list), restart (begin anew), connections that the
  * other side opens. The other side may be lite.
  */
 import { randomBytes } from 'node:crypto';
@@ -282,7 +282,7 @@ export class IceAgent {
     nowUs: number,
   ): boolean {
     const transaction = this.transactions.find(message.transactionId);
-    if (transaction === null || transaction.pair === null) return false;
+    if (transaction === null) return false;
     const isSuccess = message.messageClass === STUN_SUCCESS;
     // Refusals of a credential cannot be signed with it; everything else has to be.
     const isSigned = message.isSignedBy(remoteKey);
@@ -328,7 +328,7 @@ export class IceAgent {
 
   private checkFailed(transaction: Transaction): void {
     const { pair } = transaction;
-    if (pair === null || transaction.isConsent) return;
+    if (transaction.isConsent) return;
     if (transaction.nominates) this.nominating = null;
     if (pair.state !== 'succeeded' || transaction.nominates) pair.state = 'failed';
     // When every pair was refused, waiting for the deadline tells nothing new.

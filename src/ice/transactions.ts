@@ -11,13 +11,12 @@ import type { TransportAddress } from './transport-address.ts';
 /** RFC 8445 section 14.3. */
 export const MIN_RTO_US = 500_000;
 const MAX_REQUESTS = 16;
-/** Checks of all pairs, consent checks and gathering together. */
+/** Checks of all pairs and consent checks together. */
 const MAX_TRANSACTIONS = 256;
 
 export class Transaction {
   readonly id: Buffer;
-  /** Null for a question to a STUN server. */
-  readonly pair: CandidatePair | null;
+  readonly pair: CandidatePair;
   /** A consent check: sent once, its failure means nothing by itself. */
   readonly isConsent: boolean;
   readonly nominates: boolean;
@@ -35,7 +34,7 @@ export class Transaction {
   constructor(
     to: TransportAddress,
     localIndex: number,
-    pair: CandidatePair | null,
+    pair: CandidatePair,
     kind: { readonly isConsent: boolean; readonly nominates: boolean; readonly isControlling: boolean },
   ) {
     this.id = randomBytes(12);

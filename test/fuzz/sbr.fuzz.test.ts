@@ -12,7 +12,7 @@ const SEED = Number(process.env['FUZZ_SEED'] ?? '20261121');
 
 function fuzz(channels: 1 | 2, frameLength: 1024 | 960, coreRate: number): void {
   const random = new Random(SEED + channels + frameLength);
-  const decoder = new SbrDecoder(coreRate, channels, frameLength);
+  let decoder = new SbrDecoder(coreRate, channels, frameLength);
   const core = Array.from({ length: channels }, () => new Float32Array(frameLength));
   let writer: SbrWriter | undefined;
   let n = 0;
@@ -25,7 +25,7 @@ function fuzz(channels: 1 | 2, frameLength: 1024 | 960, coreRate: number): void 
         hasPs: channels === 1,
         hasPhases: random.below(2) === 0,
       });
-    if (n % 500 === 499) decoder.reset();
+    if (n % 500 === 499) decoder = new SbrDecoder(coreRate, channels, frameLength);
     const payload = writer.frame();
     const bytes = payload.bytes();
     let length = payload.bits.length;

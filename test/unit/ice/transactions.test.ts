@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { candidatesFor } from '../../../src/ice/candidate.ts';
+import { CandidatePair } from '../../../src/ice/check-list.ts';
 import { Transaction, Transactions } from '../../../src/ice/transactions.ts';
 import { udp } from './ice-checks.ts';
 
+const REMOTE = udp('192.0.2.1', 4000);
+const [HOST] = candidatesFor(['192.0.2.9'], 5000, { udp: true, tcp: false });
+const PAIR = new CandidatePair(
+  { candidate: HOST!, localIndex: 0 },
+  { address: REMOTE, priority: 1, isGiven: true },
+);
 const RTO_US = 500_000;
 const CHECK = { isConsent: false, nominates: false, isControlling: true };
 
@@ -14,7 +22,7 @@ function transactionsWith() {
     timedOut: (transaction) => timedOut.push(transaction),
   });
   const start = (isConsent = false, onlyOnceUs?: number) => {
-    const transaction = new Transaction(udp('192.0.2.1', 4000), 0, null, { ...CHECK, isConsent });
+    const transaction = new Transaction(REMOTE, 0, PAIR, { ...CHECK, isConsent });
     return transactions.start(transaction, Buffer.alloc(20), RTO_US, 0, onlyOnceUs) ? transaction : null;
   };
   return { transactions, sent, timedOut, start };

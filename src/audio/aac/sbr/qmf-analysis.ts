@@ -32,10 +32,6 @@ export class QmfAnalysis {
     this.samples = new Float64Array(TAPS - LOW_BANDS + frameLength);
   }
 
-  reset(): void {
-    this.samples.fill(0);
-  }
-
   /** Rows of 32 subbands, one per 32 samples, go to `re` and `im` from row `firstRow` on. */
   process(input: Float32Array, re: Float32Array, im: Float32Array, firstRow: number): void {
     const { samples, frameLength } = this;

@@ -30,10 +30,6 @@ export class QmfSynthesis {
     this.at = ROOM - HISTORY;
   }
 
-  reset(): void {
-    this.v.fill(0);
-  }
-
   /** `slots` rows of 64 subbands to 64 samples each. */
   process(re: Float32Array, im: Float32Array, slots: number, output: Float32Array): void {
     const { v } = this;

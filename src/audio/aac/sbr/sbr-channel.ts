@@ -56,17 +56,6 @@ export class SbrChannel {
     this.overhang = 0;
   }
 
-  reset(): void {
-    this.restart();
-    this.analysis.reset();
-    this.lowRe.fill(0);
-    this.lowIm.fill(0);
-    this.re.fill(0);
-    this.im.fill(0);
-    this.lastKx = LOW_BANDS;
-    this.overhang = 0;
-  }
-
   /** Forgets what was read; the signal goes on. */
   restart(): void {
     this.data.reset();

@@ -71,17 +71,6 @@ export class SbrDecoder {
     return this.errorCount;
   }
 
-  /** As new: after a seek, for another stream of the same form. `errors` counts on. */
-  reset(): void {
-    for (const channel of this.channels) channel.reset();
-    for (const bank of this.synthesis) bank.reset();
-    this.ps?.reset();
-    this.hasHeader = false;
-    this.isFresh = false;
-    this.heldFrames = 0;
-    this.lastTop = 0;
-  }
-
   /**
    * sbr_extension_data() of the next frame: `bitCount` bits from bit `startBit` on, what follows the extension type
    * (13, or 14: begins with a CRC of 10 bits) to the end of the fill element. Never throws: damage is counted, and

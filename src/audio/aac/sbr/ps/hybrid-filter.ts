@@ -94,11 +94,6 @@ export class HybridAnalysis {
     this.im = new Float64Array(SOURCES * LENGTH);
   }
 
-  reset(): void {
-    this.re.fill(0);
-    this.im.fill(0);
-  }
-
   /**
    * `re`, `im`: `slots` rows of 64 subbands and 6 more of which the lowest 5 are known. Fills the first `count`
    * sub-subbands of `subRe`, `subIm`.

@@ -39,16 +39,6 @@ export class PsDecoder {
     this.bIm = new Float32Array(SUB_BANDS * SLOTS);
   }
 
-  reset(): void {
-    this.hasStarted = false;
-    this.parameters = new PsParameters();
-    this.isFresh = false;
-    this.was34 = false;
-    this.hybrid.reset();
-    this.decorrelator.reset();
-    this.mixer.reset();
-  }
-
   /** ps_data() up to bit `end`. False: it is damaged, the last parameters stay. */
   read(bits: SbrBits, end: number): boolean {
     const next = this.spare;

@@ -85,14 +85,8 @@ export class StereoMixer {
     this.smoothed = new Float64Array(2);
     this.value = new Float64Array(COEFFICIENTS);
     this.step = new Float64Array(COEFFICIENTS);
-    this.reset();
-  }
-
-  /** Both channels alike, as they are before the first parameters. */
-  reset(): void {
+    // Both channels alike, as they are before the first parameters.
     for (let i = 0; i < COEFFICIENTS; i++) this.last[i]!.fill(i < 2 ? 1 : 0);
-    this.ipdHistory.fill(0);
-    this.opdHistory.fill(0);
   }
 
   /** The other division of bands from now on. */

@@ -139,24 +139,6 @@ describe('SBR decoder', () => {
     decoder.read(bytes, startBit, bitCount, false);
     assert.equal(decoder.process(core).length, 2);
     assert.equal(decoder.process(core).length, 2);
-    decoder.reset();
-    assert.equal(decoder.process(core).length, 1);
-  });
-
-  it('reset is a new start', () => {
-    const outputs: number[] = [];
-    const decoder = new SbrDecoder(24_000, 1, 1024);
-    for (let pass = 0; pass < 2; pass++) {
-      outputs.push(
-        playTone(decoder, 1, 12, (n) => {
-          const { bytes, startBit, bitCount } = psPayloads[n]!;
-          decoder.read(bytes, startBit, bitCount, false);
-        }),
-      );
-      decoder.reset();
-    }
-    assert.equal(outputs[0], outputs[1]);
-    assert.equal(decoder.errors, 0);
   });
 
   it('checks the CRC', () => {
