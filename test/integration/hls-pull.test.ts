@@ -149,7 +149,8 @@ describe('HLS pull', { concurrency: 4 }, () => {
       const first = pulled.frames[pulled.frames.length >> 1]!;
       const last = pulled.frames.at(-1)!;
       const pace = (last.arrival - first.arrival) / (last.dts - first.dts);
-      assert.ok(pace > 0.9 && pace < 2.5, `media came in ${pace} of its own time`);
+      // A busy machine pauses and makes up for it; all at once would be next to nothing.
+      assert.ok(pace > 0.4 && pace < 2.5, `media came in ${pace} of its own time`);
     });
 
   test('live, low latency: the parts come about a second behind their publisher', async () => {
