@@ -24,6 +24,10 @@ const B_FRAMES =
   'The picture has B-frames, which WebRTC cannot carry: they are left out, and it moves less smoothly. Switch them off in ' +
   'the encoder (OBS: x264 option bframes=0 or tune zerolatency; ffmpeg: -bf 0).';
 
+const NARROW =
+  'The network of this player carries less than the stream has: pictures are left out, the sound goes on. Publish with a ' +
+  'lower bitrate, or in several sizes (simulcast).';
+
 export class WhepPlayer extends PeerSession implements RtcLinkUser {
   readonly role: SessionRole = 'player';
   private link: RtcLink | null = null;
@@ -159,6 +163,11 @@ export class WhepPlayer extends PeerSession implements RtcLinkUser {
     this.wait?.cancel();
   }
 
+  private noteIf(holds: boolean, note: string): void {
+    if (holds === this.notes.includes(note)) return;
+    this.notes = holds ? [...this.notes, note] : this.notes.filter((one) => one !== note);
+  }
+
   private framesLeftOut(): number {
     return this.link === null || this.link.ended ? 0 : pictureFramesLeftOut(this.link.feed.encoder);
   }
@@ -220,7 +229,8 @@ export class WhepPlayer extends PeerSession implements RtcLinkUser {
     const { send } = this.statistics ?? {};
     const { layers } = this;
     const framesLeftOut = this.framesLeftOut();
-    if (framesLeftOut > 0 && !this.notes.includes(B_FRAMES)) this.notes = [...this.notes, B_FRAMES];
+    this.noteIf(framesLeftOut > 0, B_FRAMES);
+    this.noteIf(send?.isHeldBack === true, NARROW);
     const details = super.details();
     if (send === undefined || send === null) return details;
     return {
@@ -236,6 +246,7 @@ export class WhepPlayer extends PeerSession implements RtcLinkUser {
       jitter_ms: Math.round(send.jitterUs / 100) / 10,
       estimate: Math.round(send.estimateBps),
       lag_ms: Math.round(send.lagUs / 1000),
+      frames_left_out: send.framesSkipped,
       b_frames_left_out: framesLeftOut,
       ...(layers === null
         ? {}

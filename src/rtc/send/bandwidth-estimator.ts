@@ -31,8 +31,24 @@ const MAX_LEAD = 1.5;
 const NEAR = 0.9;
 const DECREASE_GAP_US = 300_000;
 const HIGH_LOSS = 0.1;
+/** Of many packets: more than radio loses. */
+const GREAT_LOSS = 0.25;
+const LOSS_SMOOTHING = 0.8;
+/** Packets that wait this long on their way wait in a queue that is too long. */
+const LONG_QUEUE_US = 400_000;
+/** Longer than any queue. */
+const MAX_QUEUE_US = 4_000_000;
+/** A sender that holds back takes a queue that is shorter than this for its own bursts. */
+const SHORT_QUEUE_US = 80_000;
+/** How far clocks may drift apart, as a share of the time. */
+const DRIFT = 0.0005;
+/** A sender that holds back for the estimate gets more sooner, when it has not been too much for so long. */
+const CALM_US = 2_000_000;
+const CALM_INCREASE_PER_S = 0.25;
 const RATE_WINDOW_US = 500_000;
 const PROVEN_WINDOWS = 3;
+/** What the way carried lately, over pauses of the sender; it is forgotten by this share with each window. */
+const FORGETTING = 0.05;
 
 /** Slope of the smoothed delay over the latest groups of packets. */
 class DelayTrend {
@@ -84,6 +100,16 @@ export class BandwidthEstimator implements TransportNumbers {
   bitrateBps = START_BPS;
   /** Of what arrived lately. */
   receivedBps = 0;
+  /** Packets were lost or waited because more was sent than the way carries. Whoever sends less says when that is over. */
+  isFull = false;
+  /** Shortest time on the way, by two clocks that know nothing of each other; NaN = not known. */
+  private shortestUs = Number.NaN;
+  private shortestAtUs = 0;
+  private carriedBps = 0;
+  private queueUs = 0;
+  /** Since loss was judged last. */
+  private longestQueueUs = 0;
+  private smoothLoss = 0;
   private readonly feedback = new TransportFeedback();
   private readonly trend = new DelayTrend();
   private readonly sentUs = new Float64Array(SENT_PACKETS);
@@ -148,8 +174,8 @@ export class BandwidthEstimator implements TransportNumbers {
 
   /** For players that tell nothing else: the share of packets lost since the last report. */
   onLoss(share: number, nowUs: number): void {
-    if (share > HIGH_LOSS) this.decrease(this.bitrateBps * (1 - share / 2), nowUs);
-    else if (share < HIGH_LOSS / 5) this.increase(Number.POSITIVE_INFINITY, nowUs);
+    this.loses(share, false, nowUs);
+    if (share < HIGH_LOSS / 5) this.increase(Number.POSITIVE_INFINITY, nowUs);
   }
 
   private takeFeedback(nowUs: number): void {
@@ -166,6 +192,7 @@ export class BandwidthEstimator implements TransportNumbers {
       }
       this.sentNumber[slot] = -1;
       this.count(this.sentBytes[slot]!, arrivalUs);
+      this.judgeQueue(arrivalUs - this.sentUs[slot]!, nowUs);
       this.group(this.sentUs[slot]!, arrivalUs, nowUs);
     }
     this.judgeLoss(nowUs);
@@ -183,9 +210,25 @@ export class BandwidthEstimator implements TransportNumbers {
     if (passedUs < RATE_WINDOW_US) return;
     const bps = (this.windowBytes * 8_000_000) / passedUs;
     this.receivedBps = this.receivedBps === 0 ? bps : (this.receivedBps + bps) / 2;
+    this.carriedBps = Math.max(bps, this.carriedBps * (1 - FORGETTING));
     this.windows++;
     this.windowStartUs = arrivalUs;
     this.windowBytes = 0;
+  }
+
+  private judgeQueue(onWayUs: number, nowUs: number): void {
+    const shortestUs = this.shortestUs + (nowUs - this.shortestAtUs) * DRIFT;
+    const queueUs = onWayUs - shortestUs;
+    // The first packet, the shortest way so far, or a clock that jumped.
+    if (!(queueUs > 0 && queueUs < MAX_QUEUE_US)) {
+      this.shortestUs = onWayUs;
+      this.shortestAtUs = nowUs;
+      this.queueUs = 0;
+      return;
+    }
+    this.queueUs = queueUs;
+    this.longestQueueUs = Math.max(this.longestQueueUs, queueUs);
+    if (queueUs > LONG_QUEUE_US) this.isFull = true;
   }
 
   private group(sentUs: number, arrivalUs: number, nowUs: number): void {
@@ -212,8 +255,9 @@ export class BandwidthEstimator implements TransportNumbers {
     if (trendMs > this.thresholdMs) {
       if (Number.isNaN(this.overuseSinceUs)) this.overuseSinceUs = nowUs;
       const lasts = nowUs - this.overuseSinceUs >= OVERUSE_US;
-      if (lasts && trendMs >= this.lastTrend && this.receivedBps > 0)
-        this.decrease(this.receivedBps * DECREASE, nowUs);
+      const isQueue = !this.isFull || this.queueUs > SHORT_QUEUE_US;
+      if (isQueue && lasts && trendMs >= this.lastTrend && this.receivedBps > 0)
+        this.decrease((this.isFull ? this.carriedBps : this.receivedBps) * DECREASE, nowUs);
     } else {
       this.overuseSinceUs = Number.NaN;
     }
@@ -237,7 +281,18 @@ export class BandwidthEstimator implements TransportNumbers {
     const share = this.lossLost / this.lossPackets;
     this.lossPackets = 0;
     this.lossLost = 0;
-    if (share > HIGH_LOSS) this.decrease(this.bitrateBps * (1 - share / 2), nowUs);
+    const hadQueue = this.longestQueueUs > SHORT_QUEUE_US;
+    this.longestQueueUs = 0;
+    this.loses(share, hadQueue, nowUs);
+  }
+
+  /** Loss without a queue is no sign that the way is full, unless it is great: then it has no room to wait in. */
+  private loses(share: number, hadQueue: boolean, nowUs: number): void {
+    this.smoothLoss = LOSS_SMOOTHING * this.smoothLoss + (1 - LOSS_SMOOTHING) * share;
+    if (this.smoothLoss > GREAT_LOSS || (share > HIGH_LOSS && hadQueue)) this.isFull = true;
+    if (share <= HIGH_LOSS) return;
+    // What arrives all the same is what the way carries.
+    this.decrease(Math.max(this.bitrateBps * (1 - share / 2), this.receivedBps * DECREASE), nowUs);
   }
 
   private decrease(toBps: number, nowUs: number): void {
@@ -253,7 +308,9 @@ export class BandwidthEstimator implements TransportNumbers {
       ? 0
       : Math.min(1, (nowUs - this.lastIncreaseUs) / 1_000_000);
     this.lastIncreaseUs = nowUs;
-    const wanted = Math.min(this.bitrateBps * (1 + INCREASE_PER_S * passedS), MAX_BPS, this.limitBps);
+    const isCalm = this.isFull && nowUs - this.lastDecreaseUs > CALM_US;
+    const perS = isCalm ? CALM_INCREASE_PER_S : INCREASE_PER_S;
+    const wanted = Math.min(this.bitrateBps * (1 + perS * passedS), MAX_BPS, this.limitBps);
     // What is below its bound may rise to it; what is above stays.
     if (this.bitrateBps < atMostBps) this.bitrateBps = Math.max(this.bitrateBps, Math.min(wanted, atMostBps));
   }

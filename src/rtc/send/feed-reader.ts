@@ -10,6 +10,8 @@ import type { SendTrack } from './send-track.ts';
 
 /** Further behind than this pictures are left out up to the next key frame. */
 const MAX_LAG_US = 1_000_000;
+/** Further behind than this there is no room for all of it. */
+const LONG_LAG_US = 250_000;
 /** Between two answers to requests for a picture. */
 const MIN_REPLAY_GAP_US = 500_000;
 /** After the beginning: Firefox sets its receiver up anew within that time and loses what came before. */
@@ -78,6 +80,8 @@ export class FeedReader implements StoreReader {
   private pressedEnd = 0;
   /** Pictures are left out up to the next key frame. */
   private skipsPictures = false;
+  /** Sound before this position is sent: it does not wait for pictures. */
+  private soundTo = 0;
   private lastReplayUs = Number.NEGATIVE_INFINITY;
   private watch: KeyWatch | null = null;
   private isStarted = false;
@@ -100,6 +104,7 @@ export class FeedReader implements StoreReader {
   start(nowUs: number, feed = this.feed): void {
     this.isStarted = true;
     this.feed = feed;
+    this.soundTo = 0;
     this.findTracks();
     feed.add(this);
     this.beginAt(nowUs);
@@ -220,17 +225,31 @@ export class FeedReader implements StoreReader {
         this.fallBehind();
         continue;
       }
-      if (this.isWanted(chunk, isHistory) && !this.sendChunk(chunk, isHistory, false, nowUs)) break;
+      if (this.isWanted(chunk, isHistory, this.cursor) && !this.sendChunk(chunk, isHistory, false, nowUs))
+        break;
       this.moveTo(this.cursor + 1);
     }
+    if (this.isBehind && this.picture !== undefined) this.sendSoundAhead(nowUs);
+    if (this.skipsPictures || this.lagUs > LONG_LAG_US) pace.holdBack(nowUs);
     this.onPumped(nowUs);
   }
 
+  /** What the pace holds back is pictures. */
+  private sendSoundAhead(nowUs: number): void {
+    const { chunks } = this.feed;
+    const { packetAt, frameTime } = this;
+    const from = Math.max(this.cursor + (packetAt === 0 ? 0 : 1), this.soundTo, this.liveFrom);
+    for (let at = from; at < chunks.head; at++) this.sendSound(at, nowUs);
+    this.soundTo = chunks.head;
+    this.packetAt = packetAt;
+    this.frameTime = frameTime;
+  }
+
   /** Whether this player gets the frame at all. */
-  private isWanted(chunk: StoredChunk, isHistory: boolean): boolean {
+  private isWanted(chunk: StoredChunk, isHistory: boolean, position: number): boolean {
     if (this.byFeedTrack[chunk.track] === undefined) return false;
     const isPicture = chunk.track === this.videoTrack;
-    if (!isPicture) return !isHistory && chunk.dtsUs >= this.soundFromUs;
+    if (!isPicture) return !isHistory && position >= this.soundTo && chunk.dtsUs >= this.soundFromUs;
     if (this.skipsPictures && this.packetAt === 0) {
       if (!chunk.isKey) {
         this.framesSkipped++;
@@ -353,6 +372,7 @@ export class FeedReader implements StoreReader {
     const last = from.newestOf(this.videoTrack);
     from.remove(this);
     this.feed = to;
+    this.soundTo = 0;
     this.findTracks();
     to.add(this);
     const first = to.newestOf(this.videoTrack);

@@ -34,6 +34,8 @@ export interface SendStatistics {
   readonly roundTripUs: number;
   readonly estimateBps: number;
   readonly lagUs: number;
+  /** The way carries less than there is: pictures are left out. */
+  readonly isHeldBack: boolean;
   /** Place of the layer of simulcast that is being sent, the best 0; -1 = none of them. */
   readonly layer: number;
 }
@@ -174,8 +176,8 @@ export class SendSession {
     const gapUs = Math.max(MIN_RESEND_GAP_US, Number.isNaN(this.roundTripUs) ? 0 : this.roundTripUs / 2);
     for (const sequence of sequences) {
       // What is sent again is part of the pace: a flood of requests gets no flood of answers.
-      if (this.pace.isOverdrawn) return;
-      this.pace.spend(track.resend(sequence, gapUs, nowUs));
+      if (!this.pace.allowsAgain) return;
+      this.pace.spendAgain(track.resend(sequence, gapUs, nowUs));
     }
   }
 
@@ -240,6 +242,7 @@ export class SendSession {
       roundTripUs: this.roundTripUs,
       estimateBps: this.estimator.bitrateBps,
       lagUs: pictures.lagUs,
+      isHeldBack: this.estimator.isFull && pictures.framesSkipped > 0,
       layer: this.layers?.place ?? -1,
     };
   }

@@ -229,6 +229,7 @@ describe('WebRTC players of simulcast', () => {
       roundTripUs: Number.NaN,
       estimateBps: 700_000,
       lagUs: 0,
+      isHeldBack: true,
       layer: 1,
     };
     const statistics = { isConnected: true, profile: '', remote: '', refused: 0, receive: null, send };
@@ -239,5 +240,10 @@ describe('WebRTC players of simulcast', () => {
     assert.deepEqual(details['layers'], RIDS);
     assert.equal(details['estimate'], 700_000);
     assert.equal(details['rtt_ms'], -1);
+    assert.match(player.notes.join(), /carries less than the stream has/);
+    const later = { ...statistics, send: { ...send, isHeldBack: false } };
+    rig.thread.say({ type: 'statistics', peers: [{ peer: opened().peer, statistics: later }] });
+    player.details();
+    assert.deepEqual(player.notes, []);
   });
 });

@@ -375,6 +375,7 @@ describe('WebRTC sessions', () => {
                 roundTripUs: 20_500,
                 estimateBps: 1_000_000,
                 lagUs: 0,
+                isHeldBack: false,
                 layer: -1,
               },
             },

@@ -138,7 +138,8 @@ test('what is sent little of is not proven; what has arrived is, within a second
   link.capacityBps = 10_000_000;
   link.run(5, 150_000);
   assert.equal(estimator.isUnproven, true);
-  assert.ok(estimator.bitrateBps < 600_000, `${estimator.bitrateBps}`);
+  // Half as much again as what arrived last when the way was full.
+  assert.ok(estimator.bitrateBps < 610_000, `${estimator.bitrateBps}`);
   link.heeds = false;
   link.run(2, 2_000_000);
   assert.ok(estimator.bitrateBps > 1_700_000, `${estimator.bitrateBps}`);
