@@ -2,9 +2,9 @@
  * The full agent of ICE (RFC 8445) for sessions that we begin: one stream, one component. Checks are paced (50 ms),
  * repeated with growing distance, triggered by the other side's checks; the controlling side nominates one pair
  * (regular nomination); afterwards consent is asked for about every 5 s (RFC 7675).
- * Left out: relays, server reflexive candidates (the server that is called learns our address from its checks), aggressive
- * nomination, freezing (there is one list), restart (begin anew), connections that the
- * other side opens. The other side may be lite.
+ * Left out: relays, server reflexive candidates (the server that is called learns our address from its checks),
+ * aggressive nomination, freezing (there is one list), restart (begin anew), connections that the other side opens. The
+ * other side may be lite.
  */
 import { randomBytes } from 'node:crypto';
 import { StunKey } from '../wire/stun/stun-key.ts';

@@ -102,8 +102,8 @@ export function answerPublish(offer: RtcOffer, local: LocalSide, options: Publis
 }
 
 /**
- * To a player: each receiving section gets the next track of its kind that it can have. Throws RejectedError: `unsupported` with a sentence when nothing at all can be sent; ProtocolError when
- * both sides are ICE-lite.
+ * To a player: each receiving section gets the next track of its kind that it can have. Throws RejectedError:
+ * `unsupported` with a sentence when nothing at all can be sent; ProtocolError when both sides are ICE-lite.
  */
 export function answerPlay(
   offer: RtcOffer,
