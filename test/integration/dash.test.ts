@@ -9,6 +9,7 @@ import { DashFollower } from '../support/dash-follower.ts';
 import { TAG_AUDIO, TAG_VIDEO } from '../support/flv-tags.ts';
 import { ask } from '../support/http-client.ts';
 import { playUrl } from '../support/node-av.ts';
+import { onceMore } from '../support/once-more.ts';
 import { NODE_AV_MISSING } from '../support/programs.ts';
 import { TestServer } from '../support/test-server.ts';
 
@@ -88,19 +89,25 @@ describe('dash: followed by the rules', { concurrency: true }, () => {
 });
 
 for (const suffix of ['.mpd', '.ll.mpd']) {
-  test(`dash: FFmpeg 8 plays ${suffix}`, { skip: NODE_AV_MISSING }, async () => {
-    const { streams, error } = await playUrl(server.http(`/live/both${suffix}`), 4);
-    assert.equal(error, undefined);
-    assert.deepEqual(
-      streams.map(({ kind }) => kind).sort((a, b) => a.localeCompare(b)),
-      ['audio', 'video'],
-    );
-    for (const { dts } of streams) {
-      assert.ok(dts.at(-1)! - dts[0]! >= 3.5, String(dts.at(-1)));
-      // One segment follows the other without a hole or a step back.
-      for (let i = 1; i < dts.length; i++) assert.ok(dts[i]! > dts[i - 1]! && dts[i]! - dts[i - 1]! < 0.1);
-    }
-  });
+  test(`dash: FFmpeg 8 plays ${suffix}`, { skip: NODE_AV_MISSING }, (t) =>
+    // It left something out once in hundreds of plays; if it does again, what it saw is told.
+    onceMore(t, async () => {
+      const { streams, error } = await playUrl(server.http(`/live/both${suffix}`), 4);
+      assert.equal(error, undefined);
+      assert.deepEqual(
+        streams.map(({ kind }) => kind).sort((a, b) => a.localeCompare(b)),
+        ['audio', 'video'],
+      );
+      for (const { kind, dts } of streams) {
+        assert.ok(dts.at(-1)! - dts[0]! >= 3.5, String(dts.at(-1)));
+        // One segment follows the other without a hole or a step back.
+        for (let i = 1; i < dts.length; i++) {
+          const step = dts[i]! - dts[i - 1]!;
+          assert.ok(step > 0 && step < 0.1, `${kind}: a step of ${step} s at ${i} of ${dts.join(' ')}`);
+        }
+      }
+    }),
+  );
 }
 
 test('dash: a name with every kind of character', async () => {
