@@ -3,7 +3,7 @@
  * machine lacks is named and counted as skipped; a failure of any stage fails the whole. `npm run check` is what a
  * change needs before review, in less than a minute: types, lint, layers, dead code, unit and session tests.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { ensureInstalled, root, runtime } from './install.mjs';
@@ -20,7 +20,7 @@ const failedTests = [];
 const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'win32' ? `${name}.cmd` : name);
 
 /** Tests without sockets: many files share a process, which costs more than most of them take. */
-const IN_ONE_PROCESS = new Set(['unit', 'conformance', 'session']);
+const IN_ONE_PROCESS = new Set(['unit', 'conformance', 'session', 'unit, session']);
 const ONE_AT_A_TIME = new Set([...IN_ONE_PROCESS, 'interop', 'soak']);
 /** Files of `interop` by lanes of like length, each with one file at a time; all others are one more lane. */
 const INTEROP_LANES = [/http-ways|interop.pages/, /publish-matrix|webrtc|standby|vod/];
@@ -33,10 +33,8 @@ const STATIC = [
   ['dead files', bin('knip'), ['--production', '--include', 'files']],
 ];
 const TESTS = checkOnly
-  ? [
-      ['unit', 'test/unit'],
-      ['session', 'test/session'],
-    ]
+  ? // Together: what they load is much the same, and takes seconds.
+    [['unit, session', 'test/unit', 'test/session']]
   : [
       ['unit', 'test/unit'],
       ['conformance', 'test/conformance'],
@@ -56,12 +54,15 @@ if (filter === '' && !checkOnly) {
   });
 }
 if (filter === '') {
-  for (const [name, command, commandArgs] of STATIC) {
-    await stage(name, async () => runStatic(command, commandArgs));
-  }
+  // All at once: most of them use one core.
+  await Promise.all(
+    STATIC.map(([name, command, commandArgs]) => stage(name, () => runStatic(command, commandArgs))),
+  );
 }
-for (const [name, folder] of TESTS) {
-  const files = testFiles(join(root, folder)).filter((file) => file.includes(filter));
+for (const [name, ...folders] of TESTS) {
+  const files = folders
+    .flatMap((folder) => testFiles(join(root, folder)))
+    .filter((file) => file.includes(filter));
   if (files.length > 0) await stage(name, () => runTests(files, name));
 }
 summary();
@@ -70,19 +71,26 @@ async function stage(name, action) {
   const begin = Date.now();
   const { ok, note = '', output = '' } = await action();
   const seconds = ((Date.now() - begin) / 1000).toFixed(1);
-  console.log(`${ok ? 'ok  ' : 'FAIL'} ${name.padEnd(12)} ${seconds.padStart(6)} s  ${note}`);
+  console.log(`${ok ? 'ok  ' : 'FAIL'} ${name.padEnd(13)} ${seconds.padStart(6)} s  ${note}`);
   if (!ok && output !== '') console.log(output);
 }
 
 function runStatic(command, commandArgs) {
-  const run = spawnSync(command, commandArgs, {
-    cwd: root,
-    encoding: 'utf8',
-    shell: process.platform === 'win32',
+  return new Promise((resolve) => {
+    const child = spawn(command, commandArgs, { cwd: root, shell: process.platform === 'win32' });
+    let output = '';
+    const add = (bytes) => {
+      output = (output + bytes).slice(-20_000);
+    };
+    child.stdout.on('data', add);
+    child.stderr.on('data', add);
+    child.on('error', (error) => add(String(error)));
+    child.on('close', (code) => {
+      const ok = code === 0;
+      totals[ok ? 'passed' : 'failed']++;
+      resolve({ ok, output });
+    });
   });
-  const ok = run.status === 0;
-  totals[ok ? 'passed' : 'failed']++;
-  return { ok, output: `${run.stdout ?? ''}${run.stderr ?? ''}`.slice(-20_000) };
 }
 
 /** Runs files by node:test, two or three at a time (those of integration mostly wait), and counts what its TAP says. */

@@ -20,6 +20,7 @@ import { LossyPath, type PathFaults } from '../../support/lossy-path.ts';
 import { demoRecording } from '../../support/publish-body.ts';
 import { interleavedPackets, rtpPacket } from '../../support/rtp-rig.ts';
 
+const IS_LONG = process.env['SLUICE_TEST_ALL'] === '1';
 const TICK_MS = 100;
 const WAIT_MS = DEFAULT_REORDER_LIMITS.waitUs / 1000;
 /** Packets of a frame leave one after the other, as a network card sends them. */
@@ -248,7 +249,7 @@ describe('through a lossy network', () => {
     assert.ok(clip.frames.some(({ dts, pts }) => dts !== pts));
     const from = source(clip, 400);
     let total = 0;
-    for (let seed = 1; seed <= 40; seed++) {
+    for (let seed = 1; seed <= (IS_LONG ? 40 : 16); seed++) {
       const faults = { loss: (seed % 5) * 0.05, reorder: 0.02, duplicate: 0.01, jitterMs: (seed % 4) * 50 };
       const [pictures] = assertAllSound(
         from,
@@ -266,7 +267,7 @@ describe('the buffer alone', () => {
   const INTERVAL_MS = 2;
 
   test('in order, each once, on time, never more than it may hold', () => {
-    for (let seed = 1; seed <= 60; seed++) {
+    for (let seed = 1; seed <= (IS_LONG ? 60 : 24); seed++) {
       const faults: PathFaults = {
         loss: (seed % 5) * 0.05,
         burstLoss: (seed % 3) * 0.05,

@@ -39,3 +39,15 @@ export function makeSound(ssrc: number): RtcMedia {
     feedTrack: 0,
   });
 }
+
+/** Number of its header extension. */
+export const TRANSPORT_CC = 5;
+
+/** The same, with transport-wide congestion control agreed on. */
+export function withTransportCc(media: RtcMedia): RtcMedia {
+  return {
+    ...media,
+    extensions: { ...media.extensions, transportCc: TRANSPORT_CC },
+    feedback: { ...media.feedback, transportCc: true },
+  };
+}

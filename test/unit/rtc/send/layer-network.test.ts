@@ -1,16 +1,14 @@
 /** A player of simulcast behind a network that carries more or less: estimate, choice and sending together. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { RtcMedia } from '../../../../src/rtc/rtc-description.ts';
 import { BandwidthEstimator } from '../../../../src/rtc/send/bandwidth-estimator.ts';
 import { FeedStore } from '../../../../src/rtc/send/feed-store.ts';
 import { SendSession } from '../../../../src/rtc/send/send-session.ts';
 import { RtpExtensionCursor, RtpPacket } from '../../../../src/wire/rtp/rtp-packet.ts';
 import { serializeTransportFeedback } from '../../../../src/wire/rtp/transport-feedback.ts';
-import { makeMedia } from '../rtc-media.ts';
+import { makeMedia, TRANSPORT_CC, withTransportCc } from '../rtc-media.ts';
 import { feedFrame, pushAll } from './feed-frames.ts';
 
-const TRANSPORT_CC = 5;
 const STEP_US = 5000;
 const STEPS_PER_FRAME = 8;
 const STEPS_PER_FEEDBACK = 10;
@@ -18,15 +16,6 @@ const DELAY_US = 20_000;
 const MAX_QUEUE_US = 300_000;
 /** Packets of 116 bytes in a picture; 25 pictures a second: about 1800, 600 and 150 kbit/s. */
 const PACKETS = [70, 24, 6];
-
-function layerMedia(): RtcMedia {
-  const media = makeMedia();
-  return {
-    ...media,
-    extensions: { ...media.extensions, transportCc: TRANSPORT_CC },
-    feedback: { ...media.feedback, transportCc: true },
-  };
-}
 
 /** Sizes of one publisher, a session, and a bottleneck that drops what its queue does not hold. */
 class World {
@@ -53,7 +42,7 @@ class World {
   constructor(capacityBps: number) {
     this.capacityBps = capacityBps;
     this.session = new SendSession(
-      [layerMedia()],
+      [withTransportCc(makeMedia())],
       'cname',
       this.stores[0]!,
       {

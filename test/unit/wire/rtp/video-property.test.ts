@@ -21,7 +21,7 @@ import {
   pushAll,
 } from './video-rig.ts';
 
-const RUNS = 150;
+const RUNS = process.env['SLUICE_TEST_ALL'] === '1' ? 150 : 50;
 
 /** Small ones often. */
 function size(random: Random): number {
