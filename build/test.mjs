@@ -29,8 +29,8 @@ const STATIC = [
   ['lint', bin('biome'), ['ci', '--colors=off', '--diagnostic-level=warn', '--error-on-warnings', '.']],
   ['layers', node, ['build/check-layers.mjs', '--readmes']],
   ['dead code', bin('knip'), []],
-  // What only tests use.
-  ['dead files', bin('knip'), ['--production', '--include', 'files']],
+  // What only tests use; not worth its seconds before each review.
+  ...(checkOnly ? [] : [['dead files', bin('knip'), ['--production', '--include', 'files']]]),
 ];
 const TESTS = checkOnly
   ? // Together: what they load is much the same, and takes seconds.
@@ -44,6 +44,9 @@ const TESTS = checkOnly
       ['interop', 'test/interop'],
       ...(all ? [['soak', 'test/soak']] : []),
     ];
+
+/** The slowest files of the unit tests: `npm test` runs them, the check has no time for them. */
+const SLOW = /transcode.(conversion|codecs)\.test|video-property\.test/;
 
 const started = Date.now();
 if (filter === '' && !checkOnly) {
@@ -62,7 +65,7 @@ if (filter === '') {
 for (const [name, ...folders] of TESTS) {
   const files = folders
     .flatMap((folder) => testFiles(join(root, folder)))
-    .filter((file) => file.includes(filter));
+    .filter((file) => file.includes(filter) && !(checkOnly && SLOW.test(file)));
   if (files.length > 0) await stage(name, () => runTests(files, name));
 }
 summary();
